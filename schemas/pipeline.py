@@ -1,0 +1,166 @@
+"""A pipeline's definition: what it accepts, how it batches, what it checks, what it keeps.
+
+Written as one YAML file a pipeline. Unknown keys are refused with file and line.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas import topics
+from schemas.result import Score, Share
+from schemas.yamlfile import load_yaml
+
+MIB = 1024 * 1024
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+GreyLevel = Annotated[int, Field(ge=0, le=255)]
+
+
+class MediaType(StrEnum):
+    """The still-picture formats that have a decoder."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+    HEIC = "image/heic"
+    TIFF = "image/tiff"
+
+
+class CheckName(StrEnum):
+    """The quality checks, in the order in which results list them."""
+
+    BLUR = "blur"
+    RESOLUTION = "resolution"
+    BRIGHTNESS = "brightness"
+    EXPOSURE = "exposure"
+    METADATA = "metadata"
+
+
+class _Definition(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=False)
+
+
+class InputRules(_Definition):
+    """What reaches a decoder at all."""
+
+    media_types: tuple[MediaType, ...] = Field(min_length=1)
+    max_bytes: Positive = 32 * MIB
+    max_side: Positive = 30_000
+    max_pixels: Positive = 120_000_000
+
+
+class BatchRules(_Definition):
+    """When a micro-batch is full: at the first of these."""
+
+    max_frames: Positive = 16
+    max_bytes: Positive = 16 * MIB
+    max_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 20
+
+
+class BlurCheck(_Definition):
+    """Variance of the Laplacian of the grey picture; partial min(partial_max, value / min_variance * partial_max)."""
+
+    weight: NotNegative = 25
+    min_variance: Annotated[float, Field(gt=0)] = 100
+    partial_max: Score = 80
+
+
+class ResolutionCheck(_Definition):
+    """Sides and megapixels; partial min(partial_max, MP / min_megapixels * partial_max), or the floor when tiny."""
+
+    weight: NotNegative = 25
+    min_width: Positive = 800
+    min_height: Positive = 600
+    min_megapixels: Annotated[float, Field(gt=0)] = 0.5
+    partial_min_megapixels: NotNegative = 0.3
+    partial_max: Score = 80
+    partial_floor: Score = 20
+    apply_orientation: bool = True  # false: width and height as stored, before EXIF orientation
+    either_orientation: bool = True  # false: width and height must pass as they are, no swapping
+
+
+class BrightnessCheck(_Definition):
+    """Mean grey level and an evenness figure; the formula stands in `processors/quality.py`."""
+
+    weight: NotNegative = 20
+    min_mean: NotNegative = 50
+    max_mean: NotNegative = 220
+    min_quality: Share = 0.60
+    dark_below: GreyLevel = 50
+    bright_from: GreyLevel = 200
+    dark_share_free: Share = 0.1
+    bright_share_free: Share = 0.05
+    partial_start: Score = 80
+    partial_floor: Score = 30
+    partial_other: Score = 70
+
+
+class ExposureCheck(_Definition):
+    """Dynamic range between two points of the cumulative histogram, and the share of clipped pixels."""
+
+    weight: NotNegative = 15
+    min_range: Annotated[int, Field(ge=1, le=255)] = 100
+    max_clipped_share: Share | None = 0.02  # null: clipping never fails the check
+    low_point: Share = 0.005
+    high_point: Share = 0.995
+    partial_max: Score = 70
+    partial_flat: Score = 30
+
+
+class MetadataCheck(_Definition):
+    """Share of the six metadata fields that are present; partial min(partial_max, share in % * partial_factor)."""
+
+    weight: NotNegative = 15
+    min_share: Share = 0.15
+    partial_max: Score = 60
+    partial_factor: NotNegative = 2
+
+
+class Levels(_Definition):
+    """Lowest score of each level; below `fair` is poor."""
+
+    fair: Score = 40
+    good: Score = 65
+    excellent: Score = 85
+
+
+class QualityRules(_Definition):
+    """The checks that count, with their numbers. Weights are renormalised over the checks listed."""
+
+    checks: tuple[CheckName, ...] = Field(default=tuple(CheckName), min_length=1)
+    pass_score: Score = 65
+    levels: Levels = Levels()
+    blur: BlurCheck = BlurCheck()
+    resolution: ResolutionCheck = ResolutionCheck()
+    brightness: BrightnessCheck = BrightnessCheck()
+    exposure: ExposureCheck = ExposureCheck()
+    metadata: MetadataCheck = MetadataCheck()
+
+    @model_validator(mode="after")
+    def _has_weight(self) -> "QualityRules":
+        if sum(getattr(self, name).weight for name in self.checks) <= 0:
+            raise ValueError("the weights of the checks that count are all zero")
+        return self
+
+
+class PipelineDefinition(_Definition):
+    """One pipeline. `summary` names the arithmetic that turns checks and detections into a verdict."""
+
+    name: Annotated[str, Field(pattern=rf"^{topics.PIPELINE_NAME.pattern}$")]
+    description: str = ""
+    summary: str
+    input: InputRules
+    batch: BatchRules = BatchRules()
+    quality: QualityRules = QualityRules()
+    gate: Literal["off", "flag", "reject"] = "off"
+    keep: Literal["picture", "nothing"] = "nothing"
+
+
+def load_pipeline(text: str, filename: str) -> PipelineDefinition:
+    """Read one definition file; `filename` is for messages only.
+
+    Raises ConfigurationError that names file and line of the first problem.
+    """
+    return load_yaml(PipelineDefinition, text, filename)

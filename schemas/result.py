@@ -1,0 +1,137 @@
+"""A result: what one pipeline says of one frame. Small JSON that other systems consume.
+
+Coordinates are pixels of the original picture after EXIF orientation, x to the right, y down.
+Coordinates have 2 decimals, confidences and probabilities 4, scores 1; whoever builds a model here rounds.
+Readers keep fields that they don't know.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from schemas.encoding import format_time
+
+RESULT_TYPE = "sightline.result.v1"
+RESULT_SCHEMA = "urn:sightline:schema:result:v1"
+
+Moment = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+Score = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class WireModel(BaseModel):
+    """Base of what goes over the wire: unknown fields are kept, NaN and infinities refused."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True)
+
+    def to_json(self) -> bytes:
+        """Write the message's value; fields that don't apply are absent."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Image(WireModel):
+    """The picture as scored; width and height are after EXIF orientation."""
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    media_type: str
+    size_bytes: int = Field(ge=0)
+    sha256: str
+
+
+class Check(WireModel):
+    """One quality check. `value` is what was measured, `score` its credit from 0 to 100."""
+
+    name: str
+    passed: bool
+    value: float
+    score: Score
+    weight: float | None = None
+    reason: str
+    recommendation: str | None = None
+
+
+class Quality(WireModel):
+    """The weighted checks. `level` is poor, fair, good or excellent."""
+
+    score: Score
+    level: str
+    checks: list[Check]
+
+
+class Detection(WireModel):
+    """One object found; see the module for units. `keypoints` rows are [x, y, visibility or null]."""
+
+    class_name: str = Field(alias="class")
+    class_id: int
+    confidence: Share
+    bbox: list[float] = Field(min_length=4, max_length=4)
+    polygon: list[list[float]] | None = None
+    parts: list[list[list[float]]] | None = None
+    keypoints: list[list[float | None]] | None = None
+    track_id: int | None = None
+
+
+class Classification(WireModel):
+    """What the whole picture was classified as."""
+
+    label: str
+    probability: Share
+    probabilities: dict[str, float] | None = None
+
+
+class ModelReference(WireModel):
+    """A model that took part."""
+
+    role: str
+    name: str
+    version: str
+    digest: str
+
+
+class OriginReference(WireModel):
+    """The record that the result answers."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class ArtifactReference(WireModel):
+    """A picture kept in the object store under `key`."""
+
+    kind: str
+    key: str
+    sha256: str
+    media_type: str
+    size_bytes: int
+
+
+class Result(WireModel):
+    """A result as published on `results.<pipeline>`."""
+
+    result_id: str
+    frame_id: str
+    event_id: str | None = None
+    pipeline: str
+    kind: str = "frame"
+    variant: str = "live"
+    source: str
+    captured_at: Moment
+    processed_at: Moment
+    replay_id: str | None = None
+    supersedes: str | None = None
+    verdict: str | None = None
+    score: Score | None = None
+    image: Image | None = None
+    quality: Quality | None = None
+    detections: list[Detection] | None = None
+    classification: Classification | None = None
+    summary: dict[str, Any] | None = None
+    models: list[ModelReference] | None = None
+    settings_digest: str | None = None
+    origin: OriginReference | None = None
+    cached_from: str | None = None
+    timings_ms: dict[str, float] | None = None
+    artifacts: list[ArtifactReference] | None = None

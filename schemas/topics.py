@@ -1,0 +1,37 @@
+"""Topic and consumer group names, in one place."""
+
+import re
+
+ALERTS = "alerts"
+FRAMES = "frames"
+RESULTS = "results"
+ARTIFACTS = "artifacts"
+DEAD_LETTERS = "deadletters"
+
+# Kafka allows 249 characters a topic; the longest prefix and suffix of ours take 20.
+PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def frames(pipeline: str) -> str:
+    """Return the topic that stills for `pipeline` arrive on."""
+    return f"{FRAMES}.{pipeline}"
+
+
+def results(pipeline: str) -> str:
+    """Return the topic that other systems read the results of `pipeline` from."""
+    return f"{RESULTS}.{pipeline}"
+
+
+def artifacts(pipeline: str) -> str:
+    """Return the topic that carries the pictures to keep."""
+    return f"{ARTIFACTS}.{pipeline}"
+
+
+def dead_letters(pipeline: str) -> str:
+    """Return the topic that carries what failed, with its original bytes."""
+    return f"{DEAD_LETTERS}.{pipeline}"
+
+
+def group(process: str, pipeline: str) -> str:
+    """Return the consumer group of a process for a pipeline."""
+    return f"sightline.{process}.{pipeline}"

@@ -1,0 +1,59 @@
+"""Alerts that the loop's own processes raise: lost offsets, services set up wrongly, unknown versions."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from schemas.alert import RULE_OFFSETS_LOST, RULE_SETUP_WRONG, Alert, make_alert
+from schemas.errors import OutageError, SetupError
+from schemas.message import alert_message
+from sightline.runtime import metrics
+from sightline.runtime.clock import Clock
+from streams.offsets import LostRange
+from streams.publisher import Publisher
+
+
+class Alarm:
+    """Publishes the alerts of one consumer group."""
+
+    def __init__(self, publisher: Publisher, clock: Clock, group: str, pipeline: str | None) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._group = group
+        self._pipeline = pipeline
+
+    def raise_alert(self, alert: Alert, on_done: Callable[[], None] = lambda: None) -> None:
+        """Publish one alert; `on_done` is called when the broker has it."""
+        metrics.ALERTS.labels(alert.rule).inc()
+        self._publisher.publish([alert_message(alert)], on_done)
+
+    def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
+        """Alert that retention took offsets before they were read; the window is the range, so once each."""
+        count = lost.to_offset - lost.from_offset
+        alert = make_alert(
+            rule=RULE_OFFSETS_LOST,
+            source=f"{lost.group}|{lost.topic}|{lost.partition}",
+            window=f"{lost.from_offset}-{lost.to_offset}",
+            raised_at=self._clock.now(),
+            severity="critical",
+            summary=f"{count} offsets of {lost.topic}/{lost.partition} were gone before {lost.group} read them",
+            pipeline=self._pipeline,
+            facts=asdict(lost),
+        )
+        self.raise_alert(alert, on_reported)
+
+    def blocked(self, outage: OutageError) -> None:
+        """Alert that we wait for something that will not mend itself; an ordinary outage is a metric only."""
+        if not isinstance(outage, SetupError):
+            return
+        now = self._clock.now()
+        alert = make_alert(
+            rule=RULE_SETUP_WRONG,
+            source=f"{self._group}|{outage.service}",
+            window=now.date().isoformat(),
+            raised_at=now,
+            severity="critical",
+            summary=f"{self._group} waits: {outage}",
+            pipeline=self._pipeline,
+            facts={"group": self._group, "service": outage.service, "reason": outage.reason},
+        )
+        self.raise_alert(alert)

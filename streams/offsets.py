@@ -1,0 +1,104 @@
+"""Offsets that are not there: a new group starts at the earliest, one that retention overtook says so first.
+
+Consumers are made with `auto.offset.reset=error`, so each such partition arrives here as an event and stands
+still until it is sought to where it may go on.
+"""
+
+import queue
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from sightline.runtime import metrics
+from sightline.runtime.log import get_logger
+from streams.tracker import Tracker
+
+_log = get_logger(__name__)
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LostRange:
+    """Offsets from `from_offset` up to, not including, `to_offset` that nobody of `group` has read.
+
+    An empty range says that the group's offset lies beyond the log's end: the topic was made anew.
+    """
+
+    group: str
+    topic: str
+    partition: int
+    from_offset: int
+    to_offset: int
+
+
+Report = Callable[[LostRange, Callable[[], None]], None]
+
+
+class OffsetRecovery:
+    """The partitions of one consumer that have no offset to read from. Used from the polling thread."""
+
+    def __init__(self, consumer: Consumer, group: str) -> None:
+        self._consumer = consumer
+        self._group = group
+        self._noted: set[tuple[str, int]] = set()
+        self._reporting: set[tuple[str, int]] = set()
+        self._reported: queue.SimpleQueue[TopicPartition] = queue.SimpleQueue()
+
+    def note(self, topic: str, partition: int) -> None:
+        """Remember that a partition stands still for want of an offset."""
+        self._noted.add((topic, partition))
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Leave revoked partitions to whoever gets them."""
+        for partition in partitions:
+            self._noted.discard((partition.topic, partition.partition))
+            self._reporting.discard((partition.topic, partition.partition))
+
+    def recover(self, tracker: Tracker, report: Report) -> None:
+        """Set partitions going again; one with a lost range only after its report is safe. May block for seconds.
+
+        What fails for want of a broker is tried at the next call.
+        """
+        try:
+            while not self._reported.empty():
+                self._go_on(self._reported.get())
+            for topic, partition in self._noted - self._reporting:
+                self._examine(tracker, topic, partition, report)
+        except KafkaException as error:
+            _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
+
+    def _examine(self, tracker: Tracker, topic: str, partition: int, report: Report) -> None:
+        place = TopicPartition(topic, partition)
+        tracked = tracker.get(topic, partition)
+        position = None if tracked is None else tracked.position
+        if position is None:
+            position = self._consumer.committed([place], timeout=_TIMEOUT_S)[0].offset
+        low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
+        earliest = TopicPartition(topic, partition, low)
+        if position < 0:
+            self._go_on(earliest)
+        elif low <= position <= high:
+            self._go_on(TopicPartition(topic, partition, position))
+        else:
+            self._report(LostRange(self._group, topic, partition, position, max(low, position)), earliest, report)
+
+    def _report(self, lost: LostRange, earliest: TopicPartition, report: Report) -> None:
+        metrics.OFFSETS_LOST.labels(self._group, lost.topic, str(lost.partition)).inc(lost.to_offset - lost.from_offset)
+        _log.error(
+            "offsets lost",
+            group=self._group,
+            topic=lost.topic,
+            partition=lost.partition,
+            from_offset=lost.from_offset,
+            to_offset=lost.to_offset,
+        )
+        self._reporting.add((lost.topic, lost.partition))
+        report(lost, lambda: self._reported.put(earliest))
+
+    def _go_on(self, place: TopicPartition) -> None:
+        key = (place.topic, place.partition)
+        if key in self._noted:
+            self._consumer.seek(place)
+            self._noted.discard(key)
+            self._reporting.discard(key)
