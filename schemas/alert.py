@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from schemas.identity import alert_id
-from schemas.result import Moment, WireModel
+from schemas.result import FreeForm, Moment, WireModel
 
 ALERT_TYPE = "sightline.alert.v1"
 ALERT_SCHEMA = "urn:sightline:schema:alert:v1"
@@ -19,13 +21,13 @@ class Alert(WireModel):
 
     alert_id: str
     rule: str
-    severity: str
+    severity: str = Field(examples=["info", "warning", "critical"])
     source: str
     window: str
     raised_at: Moment
     summary: str
     pipeline: str | None = None
-    facts: dict[str, Any] | None = None
+    facts: FreeForm | None = None
 
 
 def make_alert(

@@ -1,9 +1,11 @@
 """A dead letter: the original record, then a last block of headers that says what went wrong.
 
 Value, key and headers of the original stay as they were. A record that is already a dead letter gets a
-further block; readers take the last. The block begins at the last `dl_id`.
+further block; readers take the last. The block is the last `dl_id` and the `dl_*` headers after it; other
+headers there were added on the way (by a mirror, by tracing) and belong to the record.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +18,11 @@ from schemas.identity import dead_letter_id
 from schemas.message import Message
 
 MAX_REASON_BYTES = 1024
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
 ATTEMPT_HEADER = "sightline_attempt"
+REDRIVEN_HEADER = "sightline_dl_id"
+_DIGITS = re.compile(r"\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,10 @@ def dead_letter_message(
     frame_id: str | None = None,
     dataref: str | None = None,
 ) -> Message:
-    """Wrap a failed record for its pipeline's dead-letter topic; with `dataref` the value lies in the object store."""
+    """Wrap a failed record for its pipeline's dead-letter topic.
+
+    With `dataref` the value lies in the object store, and the message carries null instead.
+    """
     headers = failed.headers if failed.headers is not None else []
     origin = failed.origin
     block = {
@@ -66,7 +75,7 @@ def dead_letter_message(
         ),
         "dl_stage": error.stage.value,
         "dl_code": error.code.value,
-        "dl_reason": error.reason.encode()[:MAX_REASON_BYTES].decode("utf-8", "ignore"),
+        "dl_reason": _encode(error.reason)[:MAX_REASON_BYTES].decode("utf-8", "ignore"),
         "dl_attempt": str(_attempt(headers)),
         "dl_topic": origin.topic,
         "dl_partition": str(origin.partition),
@@ -81,7 +90,7 @@ def dead_letter_message(
     }
     block.update({name: text for name, text in optional.items() if text is not None})
     value = failed.value if dataref is None else None
-    all_headers = [*headers, *((name, text.encode()) for name, text in block.items())]
+    all_headers = [*headers, *((name, _encode(text)) for name, text in block.items())]
     return Message(topics.dead_letters(pipeline), failed.key, value, all_headers)
 
 
@@ -90,16 +99,19 @@ def parse_dead_letter(headers: Headers) -> DeadLetter:
 
     Raises InputError (`record_invalid`) when there is none, or it lacks what a dead letter must have.
     """
-    block = dict(_split(headers)[1])
     try:
-        fields = {name: (value or b"").decode() for name, value in block.items()}
+        fields = {name: (value or b"").decode() for name, value in _split(headers)[1]}
         return DeadLetter(
-            dl_id=fields["dl_id"],
-            stage=fields["dl_stage"],
-            code=fields["dl_code"],
+            dl_id=_filled(fields["dl_id"]),
+            stage=_filled(fields["dl_stage"]),
+            code=_filled(fields["dl_code"]),
             reason=fields["dl_reason"],
-            attempt=int(fields["dl_attempt"]),
-            origin=Origin(fields["dl_topic"], int(fields["dl_partition"]), int(fields["dl_offset"])),
+            attempt=_number(fields["dl_attempt"], MAX_INT32),
+            origin=Origin(
+                _filled(fields["dl_topic"]),
+                _number(fields["dl_partition"], MAX_INT32),
+                _number(fields["dl_offset"], MAX_INT64),
+            ),
             time=parse_time(fields["dl_time"]),
             worker=fields["dl_worker"],
             dataref=fields.get("dl_dataref"),
@@ -116,11 +128,34 @@ def original_headers(headers: Headers) -> Headers:
 
 
 def _split(headers: Headers) -> tuple[Headers, Headers]:
-    starts = [index for index, (name, _) in enumerate(headers) if name == "dl_id"]
-    return (headers[: starts[-1]], headers[starts[-1] :]) if starts else (headers, [])
+    start = max((index for index, (name, _) in enumerate(headers) if name == "dl_id"), default=len(headers))
+    block = [(name, value) for name, value in headers[start:] if name.startswith("dl_")]
+    others = [(name, value) for name, value in headers[start:] if not name.startswith("dl_")]
+    return headers[:start] + others, block
 
 
 def _attempt(headers: Headers) -> int:
-    """Count from 1; a redriven record says which attempt it is."""
-    text = last_text(headers, ATTEMPT_HEADER) or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    """Count from 1; a redriven record says which attempt it is. Nonsense there must not stop a dead letter."""
+    try:
+        return max(1, _number(last_text(headers, ATTEMPT_HEADER) or "", MAX_INT32))
+    except ValueError:
+        return 1
+
+
+def _number(text: str, most: int) -> int:
+    """Read plain digits: int() alone also takes signs, blanks, underscores and the digits of other scripts."""
+    number = int(text) if _DIGITS.fullmatch(text) else -1
+    if not 0 <= number <= most:
+        raise ValueError("not a number in range")
+    return number
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("empty")
+    return text
+
+
+def _encode(text: str) -> bytes:
+    """Write what a header can hold: a lone surrogate (from a path, say) becomes a question mark."""
+    return text.encode("utf-8", "replace")

@@ -12,6 +12,7 @@ matches on message text.
 """
 
 from enum import StrEnum
+from typing import Self
 
 
 class Stage(StrEnum):
@@ -33,7 +34,8 @@ class Code(StrEnum):
 
     explanation: str
 
-    def __new__(cls, value: str, explanation: str) -> "Code":
+    def __new__(cls, value: str, explanation: str) -> Self:
+        """Make a member of its value, with what it means beside it."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.explanation = explanation

@@ -4,18 +4,17 @@ Binary mode: the value is the picture, the metadata are headers. Structured mode
 (`application/cloudevents+json`): the value is a JSON envelope with the picture in `data_base64`.
 """
 
-import base64
-import binascii
-import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from schemas import identity
 from schemas.encoding import format_time, from_timestamp_ms, parse_time
+from schemas.envelope import open_envelope
 from schemas.errors import Code, InputError, Stage
-from schemas.headers import Headers, single_values
+from schemas.headers import Headers, last_text, single_values
 
 FRAME_TYPE = "sightline.frame.v1"
 SPEC_VERSION = "1.0"
@@ -26,6 +25,9 @@ ENVELOPE_LIMIT_BYTES = INLINE_LIMIT_BYTES * 4 // 3 + 64 * 1024
 FUTURE_TOLERANCE = timedelta(seconds=300)
 MAX_ATTRIBUTE_LENGTH = 1024
 _BOOLEANS = {"true": True, "false": False}
+# float() alone also takes "0_1", blanks, and the digits of other scripts.
+NUMBER = re.compile(r"(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,3})?")
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def parse_frame(value: bytes | None, headers: Headers, origin: Origin, timestamp
     attributes = single_values(headers)
     traceparent = _traceparent(headers)
     if _media_type(attributes.get("content-type")) == STRUCTURED_MEDIA_TYPE:
-        attributes, value = _open_envelope(value)
+        attributes, value = open_envelope(value, ENVELOPE_LIMIT_BYTES)
     _check_versions(attributes)
     event_id = _required(attributes, "ce_id")
     source = _required(attributes, "ce_source")
@@ -91,9 +93,9 @@ def parse_frame(value: bytes | None, headers: Headers, origin: Origin, timestamp
         value=None if dataref is not None else value,
         sha256=sha256,
         dataref=dataref,
-        media_type=_media_type(attributes.get("content-type")),
-        subject=attributes.get("ce_subject"),
-        traceparent=traceparent or attributes.get("ce_traceparent"),
+        media_type=_media_type(_bounded(attributes, "content-type")),
+        subject=_bounded(attributes, "ce_subject") or None,
+        traceparent=traceparent or _trace_context(attributes.get("ce_traceparent", "")),
         settings=_settings(attributes),
     )
 
@@ -115,56 +117,6 @@ def frame_headers(
     return [(name, text.encode()) for name, text in pairs.items()]
 
 
-def _open_envelope(value: bytes | None) -> tuple[dict[str, str], bytes | None]:
-    """Turn a structured-mode event into the attributes and value that binary mode would have carried."""
-    if value is None or len(value) > ENVELOPE_LIMIT_BYTES:
-        code = Code.VALUE_NULL if value is None else Code.INLINE_TOO_LARGE
-        raise InputError(code, Stage.FRAME, "a structured event needs a value within the inline limit")
-    try:
-        envelope = json.loads(value, object_pairs_hook=_unique_pairs)
-    except (ValueError, RecursionError):
-        raise InputError(Code.ENVELOPE_INVALID, Stage.FRAME, "the envelope is not JSON") from None
-    if not isinstance(envelope, dict):
-        raise InputError(Code.ENVELOPE_INVALID, Stage.FRAME, "the envelope is not a JSON object")
-    data = _envelope_data(envelope)
-    attributes = {
-        "content-type" if name == "datacontenttype" else f"ce_{name}": _attribute_text(name, content)
-        for name, content in envelope.items()
-        if name not in {"data", "data_base64"} and content is not None
-    }
-    return attributes, data
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise InputError(Code.HEADER_REPEATED, Stage.FRAME, "a member of the envelope is repeated")
-    return members
-
-
-def _envelope_data(envelope: dict[str, Any]) -> bytes | None:
-    if envelope.get("data") is not None:
-        raise InputError(Code.ENVELOPE_INVALID, Stage.FRAME, "a picture travels in data_base64, not in data")
-    encoded = envelope.get("data_base64")
-    if encoded is None:
-        return None
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        raise InputError(Code.ENVELOPE_INVALID, Stage.FRAME, "data_base64 is not base64") from None
-
-
-def _attribute_text(name: str, content: Any) -> str:
-    if isinstance(content, bool):
-        return str(content).lower()
-    if isinstance(content, int | float):
-        return repr(content)
-    if not isinstance(content, str) or not content.isprintable():
-        reason = f"{ascii(name)[1:-1][:64]} is not printable text, a number or a boolean"
-        raise InputError(Code.HEADER_VALUE_INVALID, Stage.FRAME, reason)
-    return content
-
-
 def _check_versions(attributes: dict[str, str]) -> None:
     if _required(attributes, "ce_specversion") != SPEC_VERSION:
         raise InputError(Code.SPECVERSION_UNKNOWN, Stage.FRAME, f"ce_specversion must be {SPEC_VERSION}")
@@ -173,9 +125,14 @@ def _check_versions(attributes: dict[str, str]) -> None:
 
 
 def _required(attributes: dict[str, str], name: str) -> str:
-    text = attributes.get(name, "")
+    text = _bounded(attributes, name)
     if not text:
         raise InputError(Code.HEADER_MISSING, Stage.FRAME, f"{name} is missing or empty")
+    return text
+
+
+def _bounded(attributes: dict[str, str], name: str) -> str:
+    text = attributes.get(name, "")
     if len(text) > MAX_ATTRIBUTE_LENGTH:
         reason = f"{name} has {len(text)} characters, at most {MAX_ATTRIBUTE_LENGTH} are allowed"
         raise InputError(Code.HEADER_VALUE_INVALID, Stage.FRAME, reason)
@@ -188,9 +145,10 @@ def _capture_time(text: str | None, timestamp_ms: int) -> datetime:
     if text is None:
         return appended_at
     captured_at = _time("ce_time", text)
-    if captured_at > appended_at + FUTURE_TOLERANCE:
-        seconds = (captured_at - appended_at).total_seconds()
-        raise InputError(Code.TIME_IN_FUTURE, Stage.FRAME, f"ce_time is {seconds:.0f} s after the record's time")
+    ahead = captured_at - appended_at
+    if ahead > FUTURE_TOLERANCE:
+        reason = f"ce_time is {ahead.total_seconds():.0f} s after the record's time"
+        raise InputError(Code.TIME_IN_FUTURE, Stage.FRAME, reason)
     return captured_at
 
 
@@ -231,10 +189,7 @@ def _share(attributes: dict[str, str], name: str) -> float | None:
     text = attributes.get(name)
     if text is None:
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    number = float(text) if NUMBER.fullmatch(text) else math.nan
     if not 0.0 <= number <= 1.0:
         raise InputError(Code.SETTING_INVALID, Stage.FRAME, f"{name} is not a number from 0 to 1")
     return number
@@ -251,9 +206,13 @@ def _boolean(attributes: dict[str, str], name: str) -> bool | None:
 
 def _media_type(content_type: str | None) -> str | None:
     """Drop parameters and case: `image/JPEG; q=1` is `image/jpeg`."""
-    return content_type.split(";", 1)[0].strip().lower() or None if content_type is not None else None
+    return (content_type or "").split(";", 1)[0].strip().lower() or None
 
 
 def _traceparent(headers: Headers) -> str | None:
-    values = [value for name, value in headers if name == "traceparent"]
-    return values[-1].decode("ascii", "replace") if values and values[-1] else None
+    return _trace_context(last_text(headers, "traceparent") or "")
+
+
+def _trace_context(text: str) -> str | None:
+    """Ignore what is no W3C trace context, as its specification wants: a trace never stops a frame."""
+    return text if TRACEPARENT.fullmatch(text) else None

@@ -1,10 +1,19 @@
 """Kafka headers as they are: ordered, repeatable, null apart from empty, values binary."""
 
+import re
 from collections import Counter
 
 from schemas.errors import Code, InputError, Stage
 
 Headers = list[tuple[str, bytes | None]]
+
+# What CloudEvents keeps out of its strings: control characters, lone surrogates, noncharacters. Python's
+# isprintable would refuse more (a no-break space), and other characters in every release.
+_FORBIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
 
 
 def single_values(headers: Headers) -> dict[str, str]:
@@ -17,6 +26,11 @@ def single_values(headers: Headers) -> dict[str, str]:
     if repeated:
         raise InputError(Code.HEADER_REPEATED, Stage.FRAME, f"repeated: {', '.join(_printable(repeated))}")
     return {name: _text(name, value) for name, value in ours}
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether a CloudEvents string may hold `text`; what is clean can be written as UTF-8."""
+    return _FORBIDDEN.search(text) is None
 
 
 def last_value(headers: Headers, name: str) -> bytes | None:
@@ -38,7 +52,7 @@ def _text(name: str, value: bytes | None) -> str:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(Code.HEADER_VALUE_INVALID, Stage.FRAME, f"{where} is not UTF-8") from None
-    if not text.isprintable():
+    if not is_clean(text):
         raise InputError(Code.HEADER_VALUE_INVALID, Stage.FRAME, f"{where} holds control characters")
     return text
 

@@ -4,18 +4,21 @@ Written as one YAML file a pipeline. Unknown keys are refused with file and line
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas import topics
-from schemas.result import Score, Share
 from schemas.yamlfile import load_yaml
 
 MIB = 1024 * 1024
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-GreyLevel = Annotated[int, Field(ge=0, le=255)]
+# Strict, or `true` and "16" would pass as numbers.
+Positive = Annotated[int, Field(ge=1, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, strict=True)]
+AboveZero = Annotated[float, Field(gt=0, strict=True)]
+GreyLevel = Annotated[int, Field(ge=0, le=255, strict=True)]
+Score = Annotated[float, Field(ge=0, le=100, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 class MediaType(StrEnum):
@@ -56,14 +59,14 @@ class BatchRules(_Definition):
 
     max_frames: Positive = 16
     max_bytes: Positive = 16 * MIB
-    max_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 20
+    max_wait_ms: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 20
 
 
 class BlurCheck(_Definition):
     """Variance of the Laplacian of the grey picture; partial min(partial_max, value / min_variance * partial_max)."""
 
     weight: NotNegative = 25
-    min_variance: Annotated[float, Field(gt=0)] = 100
+    min_variance: AboveZero = 100
     partial_max: Score = 80
 
 
@@ -73,7 +76,7 @@ class ResolutionCheck(_Definition):
     weight: NotNegative = 25
     min_width: Positive = 800
     min_height: Positive = 600
-    min_megapixels: Annotated[float, Field(gt=0)] = 0.5
+    min_megapixels: AboveZero = 0.5
     partial_min_megapixels: NotNegative = 0.3
     partial_max: Score = 80
     partial_floor: Score = 20
@@ -96,17 +99,29 @@ class BrightnessCheck(_Definition):
     partial_floor: Score = 30
     partial_other: Score = 70
 
+    @model_validator(mode="after")
+    def _mean_has_room(self) -> Self:
+        if self.min_mean > self.max_mean:
+            raise ValueError("min_mean is above max_mean")
+        return self
+
 
 class ExposureCheck(_Definition):
     """Dynamic range between two points of the cumulative histogram, and the share of clipped pixels."""
 
     weight: NotNegative = 15
-    min_range: Annotated[int, Field(ge=1, le=255)] = 100
+    min_range: Annotated[int, Field(ge=1, le=255, strict=True)] = 100
     max_clipped_share: Share | None = 0.02  # null: clipping never fails the check
     low_point: Share = 0.005
     high_point: Share = 0.995
     partial_max: Score = 70
     partial_flat: Score = 30
+
+    @model_validator(mode="after")
+    def _points_are_in_order(self) -> Self:
+        if self.low_point >= self.high_point:
+            raise ValueError("low_point is not below high_point")
+        return self
 
 
 class MetadataCheck(_Definition):
@@ -125,6 +140,12 @@ class Levels(_Definition):
     good: Score = 65
     excellent: Score = 85
 
+    @model_validator(mode="after")
+    def _levels_are_in_order(self) -> Self:
+        if not self.fair <= self.good <= self.excellent:
+            raise ValueError("fair, good and excellent are not in rising order")
+        return self
+
 
 class QualityRules(_Definition):
     """The checks that count, with their numbers. Weights are renormalised over the checks listed."""
@@ -139,7 +160,9 @@ class QualityRules(_Definition):
     metadata: MetadataCheck = MetadataCheck()
 
     @model_validator(mode="after")
-    def _has_weight(self) -> "QualityRules":
+    def _checks_have_weight(self) -> Self:
+        if len(set(self.checks)) != len(self.checks):
+            raise ValueError("a check is listed twice")
         if sum(getattr(self, name).weight for name in self.checks) <= 0:
             raise ValueError("the weights of the checks that count are all zero")
         return self

@@ -5,29 +5,52 @@ Coordinates have 2 decimals, confidences and probabilities 4, scores 1; whoever 
 Readers keep fields that they don't know.
 """
 
-from datetime import datetime
-from typing import Annotated, Any
+import math
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
-from schemas.encoding import format_time
+from schemas.encoding import format_time, to_utc
 
 RESULT_TYPE = "sightline.result.v1"
 RESULT_SCHEMA = "urn:sightline:schema:result:v1"
 
-Moment = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+
+def _finite(value: Any) -> Any:
+    """Refuse what JSON cannot hold, in values whose shape no model knows."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and infinities are not JSON")
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for child in children:
+        _finite(child)
+    return value
+
+
+Moment = Annotated[
+    AwareDatetime, AfterValidator(to_utc), PlainSerializer(format_time, return_type=str, when_used="json")
+]
+FreeForm = Annotated[dict[str, Any], AfterValidator(_finite)]
 Score = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class WireModel(BaseModel):
-    """Base of what goes over the wire: unknown fields are kept, NaN and infinities refused."""
+    """Base of what goes over the wire: unknown fields are kept, NaN and infinities refused.
+
+    A null field counts as absent, also an unknown one.
+    """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True)
 
     def to_json(self) -> bytes:
-        """Write the message's value; fields that don't apply are absent."""
+        """Write the message's value; fields that don't apply are absent. Raises ValueError on lone surrogates."""
         return self.model_dump_json(exclude_none=True).encode()
+
+    @model_validator(mode="after")
+    def _unknown_fields_are_finite(self) -> Self:
+        if self.model_extra:
+            _finite(self.model_extra)
+        return self
 
 
 class Image(WireModel):
@@ -56,12 +79,16 @@ class Quality(WireModel):
     """The weighted checks. `level` is poor, fair, good or excellent."""
 
     score: Score
-    level: str
+    level: str = Field(examples=["poor", "fair", "good", "excellent"])
     checks: list[Check]
 
 
 class Detection(WireModel):
-    """One object found; see the module for units. `keypoints` rows are [x, y, visibility or null]."""
+    """One object found, in pixels of the original picture after EXIF orientation, x to the right, y down.
+
+    `bbox` is [x1, y1, x2, y2]; `polygon` one ring of [x, y], `parts` the rings of a mask in several pieces;
+    `keypoints` rows are [x, y, visibility], where visibility is null if the model has none.
+    """
 
     class_name: str = Field(alias="class")
     class_id: int
@@ -115,20 +142,20 @@ class Result(WireModel):
     frame_id: str
     event_id: str | None = None
     pipeline: str
-    kind: str = "frame"
-    variant: str = "live"
+    kind: str = Field(default="frame", examples=["frame", "clip", "skipped"])
+    variant: str = Field(default="live", examples=["live", "shadow"])
     source: str
     captured_at: Moment
     processed_at: Moment
     replay_id: str | None = None
     supersedes: str | None = None
-    verdict: str | None = None
+    verdict: str | None = Field(default=None, examples=["accepted", "rejected"])
     score: Score | None = None
     image: Image | None = None
     quality: Quality | None = None
     detections: list[Detection] | None = None
     classification: Classification | None = None
-    summary: dict[str, Any] | None = None
+    summary: FreeForm | None = None
     models: list[ModelReference] | None = None
     settings_digest: str | None = None
     origin: OriginReference | None = None

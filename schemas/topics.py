@@ -35,3 +35,9 @@ def dead_letters(pipeline: str) -> str:
 def group(process: str, pipeline: str) -> str:
     """Return the consumer group of a process for a pipeline."""
     return f"sightline.{process}.{pipeline}"
+
+
+def pipeline_of(topic: str) -> str | None:
+    """Return the pipeline that a topic belongs to, or None for one that is not a pipeline's."""
+    kind, _, pipeline = topic.partition(".")
+    return pipeline if pipeline and kind in {FRAMES, RESULTS, ARTIFACTS, DEAD_LETTERS} else None

@@ -1,13 +1,14 @@
 """Alerts that the loop's own processes raise: lost offsets, services set up wrongly, unknown versions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from schemas.alert import RULE_OFFSETS_LOST, RULE_SETUP_WRONG, Alert, make_alert
+from schemas.alert import RULE_OFFSETS_LOST, RULE_SETUP_WRONG, RULE_VERSION_UNKNOWN, Alert, make_alert
 from schemas.errors import OutageError, SetupError
 from schemas.message import alert_message
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
+from sinks.protocol import VersionUnknownError
 from streams.offsets import LostRange
 from streams.publisher import Publisher
 
@@ -21,10 +22,11 @@ class Alarm:
         self._group = group
         self._pipeline = pipeline
 
-    def raise_alert(self, alert: Alert, on_done: Callable[[], None] = lambda: None) -> None:
-        """Publish one alert; `on_done` is called when the broker has it."""
-        metrics.ALERTS.labels(alert.rule).inc()
-        self._publisher.publish([alert_message(alert)], on_done)
+    def raise_alerts(self, alerts: Sequence[Alert], on_done: Callable[[], None] = lambda: None) -> None:
+        """Publish alerts; `on_done` is called when the broker has them, at once when there are none."""
+        for alert in alerts:
+            metrics.ALERTS.labels(alert.rule).inc()
+        self._publisher.publish([alert_message(alert) for alert in alerts], on_done)
 
     def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
         """Alert that retention took offsets before they were read; the window is the range, so once each."""
@@ -39,15 +41,19 @@ class Alarm:
             pipeline=self._pipeline,
             facts=asdict(lost),
         )
-        self.raise_alert(alert, on_reported)
+        self.raise_alerts([alert], on_reported)
 
     def blocked(self, outage: OutageError) -> None:
         """Alert that we wait for something that will not mend itself; an ordinary outage is a metric only."""
-        if not isinstance(outage, SetupError):
+        if isinstance(outage, VersionUnknownError):
+            rule = RULE_VERSION_UNKNOWN
+        elif isinstance(outage, SetupError):
+            rule = RULE_SETUP_WRONG
+        else:
             return
         now = self._clock.now()
         alert = make_alert(
-            rule=RULE_SETUP_WRONG,
+            rule=rule,
             source=f"{self._group}|{outage.service}",
             window=now.date().isoformat(),
             raised_at=now,
@@ -56,4 +62,4 @@ class Alarm:
             pipeline=self._pipeline,
             facts={"group": self._group, "service": outage.service, "reason": outage.reason},
         )
-        self.raise_alert(alert)
+        self.raise_alerts([alert])

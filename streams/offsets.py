@@ -1,14 +1,14 @@
 """Offsets that are not there: a new group starts at the earliest, one that retention overtook says so first.
 
-Consumers are made with `auto.offset.reset=error`, so each such partition arrives here as an event and stands
-still until it is sought to where it may go on.
+Consumers are made with `auto.offset.reset=error`, so a partition that was overtaken arrives here as an event and
+stands still until it is assigned anew at an offset that exists (librdkafka refuses to seek in that state).
 """
 
 import queue
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from sightline.runtime import metrics
 from sightline.runtime.log import get_logger
@@ -55,33 +55,53 @@ class OffsetRecovery:
             self._noted.discard((partition.topic, partition.partition))
             self._reporting.discard((partition.topic, partition.partition))
 
-    def recover(self, tracker: Tracker, report: Report) -> None:
-        """Set partitions going again; one with a lost range only after its report is safe. May block for seconds.
+    def start(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Say where newly assigned partitions begin: at the committed offset, or at the earliest; may block.
 
-        What fails for want of a broker is tried at the next call.
+        When the broker does not answer, librdkafka looks for itself, and what it does not find becomes an event.
         """
         try:
-            while not self._reported.empty():
-                self._go_on(self._reported.get())
-            for topic, partition in self._noted - self._reporting:
-                self._examine(tracker, topic, partition, report)
+            committed = self._consumer.committed(partitions, timeout=_TIMEOUT_S)
         except KafkaException as error:
             _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
+            return partitions
+        for place in committed:
+            if place.offset < 0 and place.error is None:
+                place.offset = OFFSET_BEGINNING
+        return committed
 
-    def _examine(self, tracker: Tracker, topic: str, partition: int, report: Report) -> None:
+    def recover(self, tracker: Tracker, report: Report) -> bool:
+        """Set partitions going again; one with a lost range only after its report is safe. May block for seconds.
+
+        Return whether the partitions were assigned anew. What fails for want of a broker is tried at the next call.
+        """
+        if not self._noted:
+            return False
+        try:
+            places = [place for topic, partition in self._noted - self._reporting
+                      if (place := self._examine(tracker, topic, partition, report)) is not None]  # fmt: skip
+            while not self._reported.empty():
+                places.append(self._reported.get())
+            return self._go_on(tracker, places)
+        except KafkaException as error:
+            _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
+            self._reporting.clear()  # a report that did not lead on is made again; its alert has the same id
+            return False
+
+    def _examine(self, tracker: Tracker, topic: str, partition: int, report: Report) -> TopicPartition | None:
         place = TopicPartition(topic, partition)
         tracked = tracker.get(topic, partition)
         position = None if tracked is None else tracked.position
         if position is None:
             position = self._consumer.committed([place], timeout=_TIMEOUT_S)[0].offset
         low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
-        earliest = TopicPartition(topic, partition, low)
         if position < 0:
-            self._go_on(earliest)
-        elif low <= position <= high:
-            self._go_on(TopicPartition(topic, partition, position))
-        else:
-            self._report(LostRange(self._group, topic, partition, position, max(low, position)), earliest, report)
+            return TopicPartition(topic, partition, low)
+        if low <= position <= high:
+            return TopicPartition(topic, partition, position)
+        lost = LostRange(self._group, topic, partition, position, max(low, position))
+        self._report(lost, TopicPartition(topic, partition, low), report)
+        return None
 
     def _report(self, lost: LostRange, earliest: TopicPartition, report: Report) -> None:
         metrics.OFFSETS_LOST.labels(self._group, lost.topic, str(lost.partition)).inc(lost.to_offset - lost.from_offset)
@@ -96,9 +116,17 @@ class OffsetRecovery:
         self._reporting.add((lost.topic, lost.partition))
         report(lost, lambda: self._reported.put(earliest))
 
-    def _go_on(self, place: TopicPartition) -> None:
-        key = (place.topic, place.partition)
-        if key in self._noted:
-            self._consumer.seek(place)
-            self._noted.discard(key)
-            self._reporting.discard(key)
+    def _go_on(self, tracker: Tracker, places: list[TopicPartition]) -> bool:
+        """Assign anew: `places` at their new offsets, every other partition where it stands."""
+        chosen = {(place.topic, place.partition): place for place in places}
+        chosen = {key: place for key, place in chosen.items() if key in self._noted}
+        if not chosen:
+            return False
+        for tracked in tracker.held():
+            if tracked.position is not None:
+                place = TopicPartition(tracked.topic, tracked.partition, tracked.position)
+                chosen.setdefault((tracked.topic, tracked.partition), place)
+        self._consumer.assign([chosen.get((p.topic, p.partition), p) for p in self._consumer.assignment()])
+        self._noted.difference_update(chosen)
+        self._reporting.difference_update(chosen)
+        return True

@@ -102,10 +102,9 @@ class Publisher:
         slow = oldest is not None and self._clock.monotonic() - oldest.since > _SLOW_S
         return f"kafka: no acknowledgement for {_SLOW_S:.0f} s" if slow else None
 
-    def check(self) -> None:
-        """Raise what ended the publisher's thread, if anything did."""
-        if self._failure is not None:
-            raise self._failure
+    def failure(self) -> BaseException | None:
+        """Return what ended the publisher's thread, if anything did: the process cannot go on."""
+        return self._failure
 
     def close(self, timeout_s: float) -> bool:
         """Flush, then stop the thread; return whether everything was acknowledged."""

@@ -16,7 +16,7 @@ class Record:
 
     __slots__ = ("_partition", "headers", "key", "offset", "size_bytes", "timestamp_ms", "value")
 
-    def __init__(  # noqa: PLR0913 -- a Kafka record has this many parts
+    def __init__(
         self,
         partition: "TrackedPartition",
         offset: int,

@@ -1,0 +1,1 @@
+"""Photo quality for city services."""

@@ -1,0 +1,152 @@
+"""Every topic, with keys, headers and payloads, as one AsyncAPI 3.0 document."""
+
+from typing import Any
+
+from schemas import topics
+from schemas.frame import STRUCTURED_MEDIA_TYPE
+from schemas.jsonschemas import DIALECT, file_name
+
+_SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
+_PIPELINE = "{pipeline}"
+_SOURCE_KEY = "The frame's `ce_source`, so that one camera's results keep their order."
+
+
+def asyncapi_document() -> dict[str, Any]:
+    """Return the document; schemas are referred to as files under `json/`, beside it."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "sightline",
+            "version": "1.0.0",
+            "description": "Streaming vision on Kafka: what goes over the wire. Readers keep fields and accept "
+            "values that they don't know.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": _channels(),
+        "operations": _operations(),
+        "components": {
+            "messages": _messages(),
+            "schemas": _shared_schemas(),
+            "parameters": {
+                "pipeline": {
+                    "description": f"Name of a pipeline, matching {topics.PIPELINE_NAME.pattern}",
+                    "examples": ["civic"],
+                }
+            },
+        },
+    }
+
+
+def _channels() -> dict[str, Any]:
+    described = {
+        "frames": (topics.frames(_PIPELINE), "Pictures to look at.", ["frame", "structuredFrame"]),
+        "results": (topics.results(_PIPELINE), "What a pipeline says of each frame.", ["result"]),
+        "artifacts": (topics.artifacts(_PIPELINE), "Pictures to keep.", ["artifact"]),
+        "deadLetters": (topics.dead_letters(_PIPELINE), "What failed, with its original bytes.", ["deadLetter"]),
+        "alerts": (topics.ALERTS, "What a person should look at.", ["alert"]),
+    }
+    return {name: _channel(*parts) for name, parts in described.items()}
+
+
+def _channel(address: str, description: str, messages: list[str]) -> dict[str, Any]:
+    channel: dict[str, Any] = {
+        "address": address,
+        "description": description,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+    }
+    if _PIPELINE in address:
+        channel["parameters"] = {"pipeline": {"$ref": "#/components/parameters/pipeline"}}
+    return channel
+
+
+def _operations() -> dict[str, Any]:
+    operations = {"receiveFrames": _operation("receive", "frames")}
+    for channel in ("results", "artifacts", "deadLetters", "alerts"):
+        operations[f"send{channel[0].upper()}{channel[1:]}"] = _operation("send", channel)
+    return operations
+
+
+def _operation(action: str, channel: str) -> dict[str, Any]:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
+
+
+def _messages() -> dict[str, Any]:
+    picture = {"$ref": "#/components/schemas/picture"}
+    original = {"$ref": "#/components/schemas/originalValue"}
+    return {
+        "frame": _message(
+            "A frame in binary mode of CloudEvents.",
+            "image/*",
+            "The frame's `ce_source`; without a key the order within a camera is not promised.",
+            _schema_file("frame-headers"),
+            picture,
+        ),
+        "structuredFrame": _message(
+            "A frame in structured mode of CloudEvents.",
+            STRUCTURED_MEDIA_TYPE,
+            "The frame's `source`; without a key the order within a camera is not promised.",
+            {"$ref": "#/components/schemas/structuredHeaders"},
+            _schema_file("frame-envelope"),
+        ),
+        "result": _message(
+            "A result.", "application/json", _SOURCE_KEY, _schema_file("event-headers"), _schema_file("result")
+        ),
+        "artifact": _message(
+            "A picture to keep.", "image/*", "The object's key.", _schema_file("event-headers"), picture
+        ),
+        "deadLetter": _message(
+            "A record that failed, with a last block of headers.",
+            "application/octet-stream",
+            "The original's key, as it was: `ce_source` where the producer set it.",
+            _schema_file("dead-letter-headers"),
+            original,
+        ),
+        "alert": _message(
+            "An alert.",
+            "application/json",
+            "Rule and source, with | between.",
+            _schema_file("event-headers"),
+            _schema_file("alert"),
+        ),
+    }
+
+
+def _message(
+    summary: str, content_type: str, key: str, headers: dict[str, Any], payload: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "contentType": content_type,
+        "headers": headers,
+        "payload": payload,
+        "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _schema_file(name: str) -> dict[str, Any]:
+    return {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./json/{file_name(name)}"}}
+
+
+def _shared_schemas() -> dict[str, Any]:
+    bodies: dict[str, dict[str, Any]] = {
+        "picture": {
+            "type": ["string", "null"],
+            "contentEncoding": "binary",
+            "description": "The picture's own bytes; null where `ce_dataref` says where they lie.",
+        },
+        "originalValue": {
+            "type": ["string", "null"],
+            "contentEncoding": "binary",
+            "description": "The original's value, byte for byte; null also where `dl_dataref` says where it lies.",
+        },
+        "structuredHeaders": {
+            "type": "object",
+            "properties": {"content-type": {"type": "string", "pattern": r"^application/cloudevents\+json"}},
+            "required": ["content-type"],
+            "additionalProperties": True,
+        },
+    }
+    return {
+        name: {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$schema": DIALECT, **body}} for name, body in bodies.items()
+    }

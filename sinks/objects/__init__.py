@@ -1,0 +1,1 @@
+"""The object store sink: pictures to keep, and the values of dead letters."""

@@ -1,0 +1,67 @@
+"""Waiting out outages: a step is tried until it succeeds, or until its records are no longer ours."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from schemas.errors import OutageError
+from sightline.runtime import metrics
+from sightline.runtime.backoff import Backoff
+from sightline.runtime.log import get_logger
+from streams.tracker import Record, Tracker
+
+_log = get_logger(__name__)
+Done = TypeVar("Done")
+
+
+class GivenBackError(Exception):
+    """The records' partitions went to somebody else, or the process is ending: they are nobody's business here."""
+
+
+class Patience:
+    """What the work threads of one group wait for. `on_blocked` hears of each outage once, when it begins."""
+
+    def __init__(self, group: str, tracker: Tracker, on_blocked: Callable[[OutageError], None]) -> None:
+        self._group = group
+        self._tracker = tracker
+        self._on_blocked = on_blocked
+        self._outages: dict[int, OutageError] = {}  # by thread
+
+    def outage(self) -> OutageError | None:
+        """Return something that is waited for at present."""
+        return next(iter(list(self._outages.values())), None)
+
+    def insist(self, records: Sequence[Record], act: Callable[[], Done]) -> Done:
+        """Call `act` until it raises no OutageError; blocks as long as that takes.
+
+        Raises GivenBackError once none of `records` is held, and whatever else `act` raises.
+        """
+        backoff = Backoff()
+        try:
+            while any(record.held for record in records):
+                try:
+                    return act()
+                except OutageError as outage:
+                    self._begin(outage)
+                    self._tracker.wait_unless_given_back(records, backoff.next_delay_s())
+            raise GivenBackError
+        finally:
+            self._end()
+
+    def _begin(self, outage: OutageError) -> None:
+        me = threading.get_ident()
+        metrics.OUTAGES.labels(self._group, outage.service).inc()
+        metrics.WAITING.labels(self._group, outage.service).set(1)
+        if me not in self._outages:
+            kind = type(outage).__name__
+            _log.warning("waiting", group=self._group, service=outage.service, reason=outage.reason, kind=kind)
+            self._on_blocked(outage)
+        self._outages[me] = outage
+        with self._tracker.changed:  # a hand-over that waits for this work need not wait any longer
+            self._tracker.changed.notify_all()
+
+    def _end(self) -> None:
+        outage = self._outages.pop(threading.get_ident(), None)
+        if outage is not None:
+            metrics.WAITING.labels(self._group, outage.service).set(0)
+            _log.info("no longer waiting", group=self._group, service=outage.service)

@@ -1,0 +1,111 @@
+"""A long-running process: its loops in threads, its health page, its signals, its end within the time allowed."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import FrameType
+from typing import Protocol
+
+from sightline.runtime.health import HealthServer
+from sightline.runtime.log import get_logger
+from streams.publisher import Publisher
+
+_log = get_logger(__name__)
+# SIGTERM must end the process within 10 s, whatever hangs; what is in hand then is simply given back.
+_END_WITHIN_S = 9.0
+_FLUSH_S = 2.0
+
+
+class RunnableLoop(Protocol):
+    """A loop as `streams.loop.Loop` has it, whatever it prepares."""
+
+    def run(self) -> None:
+        """Run until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End `run`."""
+        ...
+
+    def stalled(self) -> str | None:
+        """Say why the process is not alive, or None."""
+        ...
+
+    def unready(self) -> str | None:
+        """Say what is waited for, or None."""
+        ...
+
+
+class Process:
+    """The loops of one process. `run` blocks until SIGTERM, SIGINT, or the first loop that fails."""
+
+    def __init__(self, loops: Sequence[RunnableLoop], publisher: Publisher) -> None:
+        self._loops = loops
+        self._publisher = publisher
+        self._ended = threading.Event()
+        self._failures: list[BaseException] = []
+
+    def run(self, http_port: int | None, announce: Callable[[int], None]) -> None:
+        """Run to the end: loops, then publisher, then health page; call from the main thread.
+
+        `announce` hears the port of the health page. Raises the error of the first loop that failed.
+        """
+        with ExitStack() as stack:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                stack.callback(signal.signal, number, signal.signal(number, self._on_signal))
+            if http_port is not None:
+                server = HealthServer(http_port, live=self._not_live, ready=self._not_ready)
+                stack.callback(server.stop)
+                announce(server.port)
+            threads = [
+                threading.Thread(target=self._run_loop, args=(loop,), name=f"loop-{number}", daemon=True)
+                for number, loop in enumerate(self._loops)
+            ]
+            for thread in threads:
+                thread.start()
+            self._wait_for_end()
+            watchdog = threading.Timer(_END_WITHIN_S, _end_now)
+            watchdog.daemon = True
+            watchdog.start()
+            stack.callback(watchdog.cancel)
+            for loop in self._loops:
+                loop.stop()
+            for thread in threads:
+                thread.join()
+            self._publisher.close(_FLUSH_S)
+        if self._failures:
+            raise self._failures[0]
+
+    def _wait_for_end(self) -> None:
+        while not self._ended.wait(1.0):
+            failure = self._publisher.failure()
+            if failure is not None:
+                self._failures.append(failure)
+                return
+
+    def _run_loop(self, loop: RunnableLoop) -> None:
+        try:
+            loop.run()
+        except BaseException as failure:  # noqa: BLE001 -- whatever it is, the main thread raises it
+            _log.exception("loop failed")
+            self._failures.append(failure)
+        finally:
+            self._ended.set()
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        _log.info("stopping", signal=signal.Signals(number).name)
+        self._ended.set()
+
+    def _not_live(self) -> str | None:
+        return next((reason for loop in self._loops if (reason := loop.stalled())), None)
+
+    def _not_ready(self) -> str | None:
+        reasons = [self._publisher.problem(), *(loop.unready() for loop in self._loops)]
+        return next((reason for reason in reasons if reason), None)
+
+
+def _end_now() -> None:
+    _log.error("not ended in time, giving up what is in hand", seconds=_END_WITHIN_S)
+    os._exit(1)

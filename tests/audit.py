@@ -1,0 +1,180 @@
+"""The auditor: compares every acknowledged publish with topics, rows and objects, and lists what does not fit.
+
+It is itself proven: a planted loss, double and changed byte must each be reported.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import Message as KafkaMessage
+
+from schemas.deadletter import original_headers, parse_dead_letter
+from schemas.errors import InputError
+from schemas.frame import Origin, parse_frame
+from schemas.headers import Headers
+from tests.world import Published, World
+
+Place = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCopy:
+    """A dead letter as it stands on its topic."""
+
+    dl_id: str
+    origin: Place
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    code: str
+    stage: str
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that the system says it did."""
+
+    published: list[Published]
+    topic_results: list[dict[str, Any]]
+    topic_letters: list[LetterCopy]
+    result_rows: list[tuple[str, str, Place]]  # result_id, frame_id, origin
+    letter_rows: list[tuple[str, Place, str | None]]  # dl_id, origin, object key
+    artifact_rows: list[tuple[str, str]] = field(default_factory=list)  # key, sha256
+    objects: dict[str, str] = field(default_factory=dict)  # key, sha256 of what is stored
+
+
+def audit(evidence: Evidence) -> list[str]:
+    """Return every finding; none when all is in order."""
+    return [
+        *_answered(evidence),
+        *_once(evidence),
+        *_letters_intact(evidence),
+        *_objects_intact(evidence),
+    ]
+
+
+def _answered(evidence: Evidence) -> Iterable[str]:
+    """Each frame has one answer: rows and topics agree, and nothing is answered that was not asked."""
+    frames = {published.origin: _frame_id(published) for published in evidence.published}
+    known_frames = {frame for frame in frames.values() if frame is not None}
+    for name, results, letters in (
+        ("rows", {frame for _, frame, _ in evidence.result_rows}, {origin for _, origin, _ in evidence.letter_rows}),
+        (
+            "topics",
+            {result["frame_id"] for result in evidence.topic_results},
+            {letter.origin for letter in evidence.topic_letters},
+        ),
+    ):
+        for origin, frame in frames.items():
+            answers = (frame in results) + (origin in letters)
+            if answers == 0:
+                yield f"lost: {origin} has no answer in {name}"
+            elif answers > 1:
+                yield f"double: {origin} has a result and a dead letter in {name}"
+        for frame in results - known_frames:
+            yield f"made up: a result in {name} of frame {frame}, which nobody published"
+        for origin in letters - frames.keys():
+            yield f"made up: a dead letter in {name} of {origin}, where nobody published"
+
+
+def _once(evidence: Evidence) -> Iterable[str]:
+    for what, ids in (
+        ("result_id", [row[0] for row in evidence.result_rows]),
+        ("frame", [row[1] for row in evidence.result_rows]),
+        ("dl_id", [row[0] for row in evidence.letter_rows]),
+        ("dead letter's origin", [row[1] for row in evidence.letter_rows]),
+    ):
+        for value, count in Counter(ids).items():
+            if count > 1:
+                yield f"double: {what} {value} has {count} rows"
+
+
+def _letters_intact(evidence: Evidence) -> Iterable[str]:
+    published = {item.origin: item for item in evidence.published}
+    for letter in evidence.topic_letters:
+        original = published.get(letter.origin)
+        if original is None:
+            continue  # reported as made up
+        if letter.value != original.value:
+            yield f"changed: the value of dead letter {letter.dl_id}"
+        if letter.headers != original.headers:
+            yield f"changed: the headers of dead letter {letter.dl_id}"
+        if letter.key != original.key:
+            yield f"changed: the key of dead letter {letter.dl_id}"
+
+
+def _objects_intact(evidence: Evidence) -> Iterable[str]:
+    for key, sha256 in evidence.artifact_rows:
+        if key not in evidence.objects:
+            yield f"lost: no object {key}"
+        elif evidence.objects[key] != sha256:
+            yield f"changed: object {key}"
+    values = {letter.dl_id: letter.value for letter in evidence.topic_letters}
+    for dl_id, _, key in evidence.letter_rows:
+        value = values.get(dl_id)
+        if key is None or value is None:
+            continue
+        if key not in evidence.objects:
+            yield f"lost: no object {key} of dead letter {dl_id}"
+        elif evidence.objects[key] != hashlib.sha256(value).hexdigest():
+            yield f"changed: object {key} of dead letter {dl_id}"
+
+
+def _frame_id(published: Published) -> str | None:
+    """Return the id that the frame must have, or None when its envelope is broken."""
+    try:
+        origin = Origin(*published.origin)
+        return parse_frame(published.value, published.headers, origin, published.timestamp_ms).frame_id
+    except InputError:
+        return None
+
+
+def collect(world: World, published: Sequence[Published]) -> Evidence:
+    """Read all evidence of a world."""
+    rows = world.sql(
+        "SELECT result_id::text, frame_id::text, origin_topic, origin_partition, origin_offset FROM results"
+        " WHERE pipeline = :pipeline"
+    )
+    letters = world.sql(
+        "SELECT dl_id::text, origin_topic, origin_partition, origin_offset, object_key FROM dead_letters"
+        " WHERE pipeline = :pipeline"
+    )
+    artifacts = world.sql(
+        "SELECT DISTINCT a.key, a.sha256 FROM artifacts a JOIN results r USING (result_id, captured_at)"
+        " WHERE r.pipeline = :pipeline"
+    )
+    keys = [key for key, _ in artifacts] + [row[4] for row in letters if row[4] is not None]
+    stored = {key for key in keys if world.store.stat(key) is not None}
+    objects = {key: hashlib.sha256(world.store.get(key, max_bytes=64 * 1024 * 1024)).hexdigest() for key in stored}
+    return Evidence(
+        published=list(published),
+        topic_results=world.results(),
+        topic_letters=[read_letter(message) for message in world.dead_letters()],
+        result_rows=[(row[0], row[1], (row[2], row[3], row[4])) for row in rows],
+        letter_rows=[(row[0], (row[1], row[2], row[3]), row[4]) for row in letters],
+        artifact_rows=[(key, sha256) for key, sha256 in artifacts],
+        objects=objects,
+    )
+
+
+def read_letter(message: KafkaMessage) -> LetterCopy:
+    headers = cast("Headers", list(message.headers() or []))
+    letter = parse_dead_letter(headers)
+    origin = (letter.origin.topic, letter.origin.partition, letter.origin.offset)
+    return LetterCopy(
+        letter.dl_id, origin, message.key(), message.value(), original_headers(headers), letter.code, letter.stage
+    )
+
+
+def assert_sound(world: World, published: Sequence[Published]) -> Evidence:
+    """Collect and audit; fail with the findings."""
+    evidence = collect(world, published)
+    findings = audit(evidence)
+    assert not findings, (
+        f"{len(findings)} findings:\n" + "\n".join(findings[:20]) + f"\n{json.dumps(world.count_rows())}"
+    )
+    return evidence

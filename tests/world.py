@@ -1,0 +1,368 @@
+"""One pipeline of its own on the real services: its topics, database, objects, and the processes that a test starts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+from sqlalchemy import Engine, create_engine, text
+
+from schemas import topics
+from schemas.headers import Headers
+from sightline.runtime.objectstore import ObjectStore, open_store
+from sightline.runtime.settings import S3Settings
+
+SIGHTLINE = str(Path(sys.executable).with_name("sightline"))
+CIVIC = Path(__file__).parents[1] / "processors/pipelines/civic/pipeline.yaml"
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    """Return the condition's first true value; fail with `what` when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A frame that the broker acknowledged."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def origin(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+class Running:
+    """A sightline process that a test started."""
+
+    def __init__(self, arguments: list[str], env: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        self._log_file = log.open("ab")
+        self.process = subprocess.Popen(
+            [SIGHTLINE, *arguments],
+            env=dict(env),
+            stdout=subprocess.PIPE,
+            stderr=self._log_file,
+            stdin=subprocess.DEVNULL,
+        )
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline().decode()
+            found = re.search(r":(\d+)", line)
+            assert found is not None, f"no port in {line!r}; log:\n{self.log.read_text()[-3000:]}"
+            self._port = int(found[1])
+        return self._port
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def ready(self) -> bool:
+        return self.get("/health/ready")[0] == 200
+
+    def wait_ready(self, timeout_s: float = 30) -> "Running":
+        wait_for(self.ready, timeout_s, f"ready: {self.process.args!r}")
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum the samples of a metric whose labels match."""
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            wanted = line.startswith((f"{name}{{", f"{name} "))
+            if wanted and all(f'{label}="{value}"' in line for label, value in labels.items()):
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def rss_bytes(self) -> int:
+        """Return the most memory that the process has had resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def kill(self) -> None:
+        """End the process as `kill -9` does."""
+        self.process.kill()
+        self._reap()
+
+    def terminate(self, within_s: float = 10) -> int:
+        """Ask the process to end, and return its exit code; fail when it takes longer than allowed."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not ended within {within_s} s; log:\n{self.log.read_text()[-3000:]}") from None
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+            self._reap()
+        return self.process.returncode
+
+    def _reap(self) -> None:
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log_file.close()
+
+
+@dataclass
+class World:
+    """See the module. `env` is what processes are started with."""
+
+    pipeline: str
+    env: dict[str, str]
+    folder: Path
+    engine: Engine
+    store: ObjectStore
+    bootstrap: str
+    processes: list[Running] = field(default_factory=list)
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Running:
+        """Start `sightline …` with a health page on a free port."""
+        log = self.folder / f"{len(self.processes)}-{arguments[0]}.log"
+        running = Running([*arguments, "--http-port", "0"], {**self.env, **(env or {})}, log)
+        self.processes.append(running)
+        return running
+
+    def start_worker(self, env: Mapping[str, str] | None = None) -> Running:
+        return self.start("worker", self.pipeline, env=env)
+
+    def start_sink(self, kind: str, env: Mapping[str, str] | None = None) -> Running:
+        return self.start("sink", kind, self.pipeline, env=env)
+
+    def start_all(self) -> list[Running]:
+        started = [self.start_worker(), self.start_sink("postgres"), self.start_sink("objects")]
+        return [running.wait_ready() for running in started]
+
+    def run(self, *arguments: str, expect: int = 0, stdin: bytes | None = None) -> str:
+        """Run a command to its end and return what it printed."""
+        done = subprocess.run(
+            [SIGHTLINE, *arguments], env=self.env, input=stdin, capture_output=True, timeout=120, check=False
+        )
+        assert done.returncode == expect, (done.returncode, done.stdout.decode(), done.stderr.decode())
+        return done.stdout.decode()
+
+    def publish(self, frames: Iterable[tuple[bytes | None, Headers]], *, key: bytes | None = b"") -> list[Published]:
+        """Publish frames and wait until all are acknowledged; the key is `ce_source` unless told."""
+        producer = Producer({
+            "bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True,
+            "message.max.bytes": 20_000_000, "queue.buffering.max.kbytes": 1_000_000,
+        })  # fmt: skip
+        published: list[Published] = []
+        failures: list[KafkaError] = []
+
+        def on_delivery(
+            error: KafkaError | None, message: KafkaMessage, sent: tuple[bytes | None, bytes | None, Headers]
+        ) -> None:
+            if error is not None:
+                failures.append(error)
+                return
+            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            published.append(Published(*place, message.timestamp()[1], *sent))
+
+        for value, headers in frames:
+            source = next((content for name, content in headers if name == "ce_source"), None)
+            sent = (source if key == b"" else key, value, headers)
+            while True:
+                try:
+                    producer.produce(
+                        topics.frames(self.pipeline), value, sent[0], headers=list(headers),
+                        on_delivery=lambda error, message, sent=sent: on_delivery(error, message, sent),
+                    )  # fmt: skip
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+        assert producer.flush(120) == 0
+        assert not failures, failures
+        return published
+
+    def create_topic(self, name: str, config: Mapping[str, str]) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.create_topics([NewTopic(name, 1, 1, config=dict(config))]).values():
+            done.result(30)
+
+    def set_topic(self, name: str, setting: str, value: str) -> None:
+        """Change one setting of a topic."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        for done in admin.incremental_alter_configs([resource]).values():
+            done.result(30)
+
+    def read(self, topic: str) -> list[KafkaMessage]:
+        """Read a topic from its beginning to its present end."""
+        return read_topic(self.bootstrap, topic)
+
+    def results(self) -> list[dict[str, Any]]:
+        return [json.loads(message.value() or b"") for message in self.read(topics.results(self.pipeline))]
+
+    def dead_letters(self) -> list[KafkaMessage]:
+        return self.read(topics.dead_letters(self.pipeline))
+
+    def sql(self, query: str, **parameters: Any) -> list[Any]:
+        """Run a query; `:pipeline` is this world's."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(query), {"pipeline": self.pipeline, **parameters}))
+
+    def execute(self, statement: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(statement))
+
+    def has_role(self, name: str) -> bool:
+        return bool(self.sql("SELECT 1 FROM pg_roles WHERE rolname = :name", name=name))
+
+    def database_url(self, user: str, password: str) -> str:
+        """Return this world's database as another user sees it."""
+        return self.engine.url.set(username=user, password=password).render_as_string(hide_password=False)
+
+    def partitions(self, topic: str) -> list[int]:
+        return list(
+            AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(topic, timeout=10).topics[topic].partitions
+        )
+
+    def count_rows(self) -> tuple[int, int]:
+        """Count rows of results and of dead letters."""
+        return (
+            self.sql("SELECT count(*) FROM results WHERE pipeline = :pipeline")[0][0],
+            self.sql("SELECT count(*) FROM dead_letters WHERE pipeline = :pipeline")[0][0],
+        )
+
+    def wait_for_rows(self, count: int, timeout_s: float = 120) -> None:
+        """Wait until results and dead letters together have `count` rows."""
+        wait_for(lambda: sum(self.count_rows()) >= count, timeout_s, f"{count} rows, {self.pipeline}")
+
+    def wait_for_lag(self, group: str, names: Iterable[str], timeout_s: float = 120) -> None:
+        """Wait until a group has committed everything on its topics."""
+        wait_for(lambda: self.lag(group, names) == 0, timeout_s, f"no lag of {group}")
+
+    def lag(self, group: str, names: Iterable[str]) -> int:
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            total = 0
+            for name in names:
+                places = [TopicPartition(name, p) for p in reader.list_topics(name, timeout=10).topics[name].partitions]
+                for place in reader.committed(places, timeout=10):
+                    low, high = reader.get_watermark_offsets(place, timeout=10)
+                    total += high - (place.offset if place.offset >= 0 else low)
+            return total
+        finally:
+            reader.close()
+
+    def stop(self) -> None:
+        for running in self.processes:
+            if running.process.poll() is None:
+                running.kill()
+        self.engine.dispose()
+
+
+def read_topic(bootstrap: str, topic: str) -> list[KafkaMessage]:
+    """Read a topic, as far as transactions are committed, from its beginning to its present end."""
+    reader = Consumer({
+        "bootstrap.servers": bootstrap, "group.id": "tests.reader", "enable.auto.commit": False,
+        "auto.offset.reset": "earliest", "enable.partition.eof": True, "isolation.level": "read_committed",
+        "receive.message.max.bytes": 200_000_000,
+    })  # fmt: skip
+    try:
+        partitions = list(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+        reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        messages: list[KafkaMessage] = []
+        ended: set[int] = set()
+        deadline = time.monotonic() + 120
+        while len(ended) < len(partitions):
+            assert time.monotonic() < deadline, f"{topic} was not read to its end"
+            message = reader.poll(1.0)
+            error = None if message is None else message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition() if message is not None else 0)  # type: ignore[arg-type]
+            elif message is not None and error is None:
+                messages.append(message)
+        return messages
+    finally:
+        reader.close()
+
+
+@contextmanager
+def make_world(
+    folder: Path, bootstrap: str, database_url: str, objects_url: str, s3: Mapping[str, str]
+) -> Iterator[World]:
+    """Make topics, database and a prefix in the bucket for one test, with a pipeline name of their own.
+
+    `s3` holds `endpoint_url`, `access_key` and `secret_key`.
+    """
+    pipeline = f"civic-{uuid.uuid4().hex[:8]}"
+    pipelines = folder / "pipelines"
+    pipelines.mkdir()
+    definition = CIVIC.read_text(encoding="utf-8").replace("name: civic\n", f"name: {pipeline}\n")
+    (pipelines / f"{pipeline}.yaml").write_text(definition, encoding="utf-8")
+    database = f"test_{uuid.uuid4().hex[:8]}"
+    server = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {database}"))
+    server.dispose()
+    url = re.sub(r"/[^/?]*(\?|$)", rf"/{database}\1", database_url)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SIGHTLINE_", "AWS_"))}
+    env = inherited | {
+        "SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "SIGHTLINE_DATABASE_URL": url,
+        "SIGHTLINE_OBJECTS_URL": f"{objects_url.rstrip('/')}/{pipeline}",
+        "SIGHTLINE_S3_ENDPOINT_URL": s3["endpoint_url"],
+        "AWS_ACCESS_KEY_ID": s3["access_key"],
+        "AWS_SECRET_ACCESS_KEY": s3["secret_key"],
+        "AWS_REGION": "us-east-1",
+        "SIGHTLINE_PIPELINES_DIR": str(pipelines),
+        "SIGHTLINE_LOG_FORMAT": "json",
+    }
+    settings = S3Settings(
+        endpoint_url=s3["endpoint_url"], access_key_id=s3["access_key"], secret_access_key=s3["secret_key"],  # type: ignore[arg-type]
+        region="us-east-1",
+    )  # fmt: skip
+    world = World(
+        pipeline, env, folder, create_engine(url), open_store(env["SIGHTLINE_OBJECTS_URL"], settings), bootstrap
+    )
+    try:
+        world.run("topics", "apply", pipeline, "--yes")
+        world.run("db", "upgrade")
+        yield world
+    finally:
+        world.stop()
