@@ -1,7 +1,7 @@
 """Start and stop Kafka, PostgreSQL and an S3 server on this machine: `python infra/services.py up`.
 
 `up` starts what does not run yet, writes the settings that point there to `DIR/env`, and prints them. `down` stops
-exactly the processes that `up` wrote down. Data stays in DIR until the folder is deleted. Exit codes as sightline's
+exactly the processes that `up` wrote down. `fetch` only fetches and builds what they need. Data stays in DIR until the folder is deleted. Exit codes as sightline's
 own: 0 done, 2 a tool is missing, 3 a service does not come up.
 """
 
@@ -21,6 +21,7 @@ from infra.local.postgres import Postgres
 from infra.local.process import ProcessId, free_port
 from infra.local.s3 import S3
 from infra.local.service import LocalService
+from infra.local.tools import fetch_all
 from schemas.errors import ConfigurationError, OutageError
 
 
@@ -118,10 +119,16 @@ def status(services: Services) -> int:
     return 0 if all(service.running for service in services.all()) else 3
 
 
+def fetch(_services: Services) -> int:
+    """Fetch Kafka and build the S3 server, or say what is missing for that."""
+    fetch_all()
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; see the module."""
     parser = argparse.ArgumentParser(prog="services", description="Kafka, PostgreSQL and S3 on this machine.")
-    commands = {"up": up, "down": down, "status": status}
+    commands = {"up": up, "down": down, "status": status, "fetch": fetch}
     parser.add_argument("command", choices=commands)
     parser.add_argument("--dir", type=Path, default=Path(".services"), help="data and logs (default: .services)")
     arguments = parser.parse_args(argv)

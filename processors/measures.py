@@ -64,8 +64,8 @@ def measure(bgr: NDArray[np.uint8]) -> Measures:
         above, below = max(first - 1, 0), min(last + 1, height)  # the Laplacian looks one row further
         grey = cv2.cvtColor(bgr[above:below], cv2.COLOR_BGR2GRAY)
         laplacian = cv2.Laplacian(grey, cv2.CV_16S)[first - above : last - above]
-        total += int(cv2.sumElems(laplacian)[0])
-        squares += int(cv2.norm(laplacian, cv2.NORM_L2SQR))
+        total += round(cv2.sumElems(laplacian)[0])
+        squares += round(cv2.norm(laplacian, cv2.NORM_L2SQR))  # a root, squared again: may be 1e-4 off
         counts = cv2.calcHist([grey[first - above : last - above]], [0], None, [256], [0, 256])
         histogram += counts.ravel().astype(np.int64)
     count = height * width

@@ -3,6 +3,7 @@
 A field that is present but empty, blank, or a fraction over zero counts as missing.
 """
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -71,16 +72,21 @@ def _whole(tags: Tags, tag: int) -> int | None:
 
 def _fraction(tags: Tags, tag: int) -> float | None:
     found = tags.get(tag)
-    pair = found[0] if isinstance(found, tuple) and found else None
-    if not isinstance(pair, tuple) or not pair[1]:
-        return None
-    return round(pair[0] / pair[1], 6)
+    number = found[0] if isinstance(found, tuple) and found else None
+    if isinstance(number, tuple):  # as the standard wants it; some writers use floating point
+        number = number[0] / number[1] if number[1] else None
+    return None if number is None or not math.isfinite(number) else _plain(number)
 
 
 def _apex(tags: Tags, tag: int, factor: float) -> float | None:
     """Turn an APEX value (a power of two, EXIF annex C) into seconds or an f-number."""
     power = _fraction(tags, tag)
-    return None if power is None or abs(power) > _MAX_APEX else round(2.0 ** (factor * power), 6)
+    return None if power is None or abs(power) > _MAX_APEX else _plain(2.0 ** (factor * power))
+
+
+def _plain(number: float) -> float:
+    """Keep six digits: fractions and powers of two have endless ones."""
+    return float(f"{number:.6g}")
 
 
 def _first(number: float | None, other: float | None) -> float | None:

@@ -34,7 +34,7 @@ class Code(StrEnum):
 
     explanation: str
 
-    def __new__(cls, value: str, explanation: str) -> Self:
+    def __new__(cls, value: str, explanation: str = "") -> Self:
         """Make a member of its value, with what it means beside it."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -114,14 +114,14 @@ def _objects_intact(evidence: Evidence) -> Iterable[str]:
         elif evidence.objects[key] != sha256:
             yield f"changed: object {key}"
     values = {letter.dl_id: letter.value for letter in evidence.topic_letters}
-    for dl_id, _, key in evidence.letter_rows:
+    for dl_id, _, letter_key in evidence.letter_rows:
         value = values.get(dl_id)
-        if key is None or value is None:
+        if letter_key is None or value is None:
             continue
-        if key not in evidence.objects:
-            yield f"lost: no object {key} of dead letter {dl_id}"
-        elif evidence.objects[key] != hashlib.sha256(value).hexdigest():
-            yield f"changed: object {key} of dead letter {dl_id}"
+        if letter_key not in evidence.objects:
+            yield f"lost: no object {letter_key} of dead letter {dl_id}"
+        elif evidence.objects[letter_key] != hashlib.sha256(value).hexdigest():
+            yield f"changed: object {letter_key} of dead letter {dl_id}"
 
 
 def _frame_id(published: Published) -> str | None:

@@ -145,6 +145,48 @@ class Running:
         self._log_file.close()
 
 
+SOURCE_AS_KEY = b"\0source"
+
+
+class FrameProducer:
+    """Publishes frames and remembers what the broker acknowledged, and where."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.published: list[Published] = []
+        self._topic = topic
+        self._failures: list[KafkaError] = []
+        self._producer = Producer({
+            "bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True,
+            "message.max.bytes": 20_000_000, "queue.buffering.max.kbytes": 100_000,
+        })  # fmt: skip
+
+    def send(self, value: bytes | None, headers: Headers, key: bytes | None = SOURCE_AS_KEY) -> None:
+        """Publish one frame; the key is `ce_source` unless told. Blocks while the queue is full."""
+        if key == SOURCE_AS_KEY:
+            key = next((content for name, content in headers if name == "ce_source"), None)
+
+        def on_delivery(error: KafkaError | None, message: KafkaMessage) -> None:
+            if error is not None:
+                self._failures.append(error)
+                return
+            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            self.published.append(Published(*place, message.timestamp()[1], key, value, headers))
+
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, headers=list(headers), on_delivery=on_delivery)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                break
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Wait until all is acknowledged."""
+        assert self._producer.flush(120) == 0
+        assert not self._failures, self._failures
+
+
 @dataclass
 class World:
     """See the module. `env` is what processes are started with."""
@@ -182,40 +224,21 @@ class World:
         assert done.returncode == expect, (done.returncode, done.stdout.decode(), done.stderr.decode())
         return done.stdout.decode()
 
-    def publish(self, frames: Iterable[tuple[bytes | None, Headers]], *, key: bytes | None = b"") -> list[Published]:
-        """Publish frames and wait until all are acknowledged; the key is `ce_source` unless told."""
-        producer = Producer({
-            "bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True,
-            "message.max.bytes": 20_000_000, "queue.buffering.max.kbytes": 1_000_000,
-        })  # fmt: skip
-        published: list[Published] = []
-        failures: list[KafkaError] = []
+    def publish(
+        self, frames: Iterable[tuple[bytes | None, Headers]], key: bytes | None = SOURCE_AS_KEY
+    ) -> list[Published]:
+        """Publish frames and wait until all are acknowledged."""
+        with self.producer() as producer:
+            for value, headers in frames:
+                producer.send(value, headers, key)
+        return producer.published
 
-        def on_delivery(
-            error: KafkaError | None, message: KafkaMessage, sent: tuple[bytes | None, bytes | None, Headers]
-        ) -> None:
-            if error is not None:
-                failures.append(error)
-                return
-            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-            published.append(Published(*place, message.timestamp()[1], *sent))
-
-        for value, headers in frames:
-            source = next((content for name, content in headers if name == "ce_source"), None)
-            sent = (source if key == b"" else key, value, headers)
-            while True:
-                try:
-                    producer.produce(
-                        topics.frames(self.pipeline), value, sent[0], headers=list(headers),
-                        on_delivery=lambda error, message, sent=sent: on_delivery(error, message, sent),
-                    )  # fmt: skip
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-            producer.poll(0)
-        assert producer.flush(120) == 0
-        assert not failures, failures
-        return published
+    @contextmanager
+    def producer(self) -> Iterator["FrameProducer"]:
+        """Yield a producer of frames; at the end all must be acknowledged."""
+        producer = FrameProducer(self.bootstrap, topics.frames(self.pipeline))
+        yield producer
+        producer.finish()
 
     def create_topic(self, name: str, config: Mapping[str, str]) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
@@ -288,6 +311,22 @@ class World:
             return total
         finally:
             reader.close()
+
+    def count(self, topic: str) -> int:
+        """Count the records of a topic that keeps all and has no transactions."""
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "tests.reader"})
+        try:
+            places = [TopicPartition(topic, partition) for partition in self.partitions(topic)]
+            marks = [reader.get_watermark_offsets(place, timeout=10) for place in places]
+        finally:
+            reader.close()
+        return sum(high - low for low, high in marks)
+
+    def forget_group(self, group: str) -> None:
+        """Let a group that has no members begin at the beginning again."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.delete_consumer_groups([group]).values():
+            done.result(30)
 
     def stop(self) -> None:
         for running in self.processes:

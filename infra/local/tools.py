@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from infra.local.process import require_tool
-from schemas.errors import OutageError
+from schemas.errors import ConfigurationError, OutageError
 
 KAFKA_FOLDER = Path(__file__).resolve().parents[1] / "kafka"
 POM_NAMES = {"m": "http://maven.apache.org/POM/4.0.0"}
@@ -59,11 +60,24 @@ def versitygw() -> Path:
     with _lock("versitygw"):
         if not program.exists():
             go = require_tool("go", "building the S3 server versitygw", INSTALL_GO)
+            print("building the S3 server versitygw: about three minutes, once", file=sys.stderr)
             with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
                 _run("versitygw", [go, "install", VERSITYGW], {"GOBIN": scratch, "CGO_ENABLED": "0"})
                 program.parent.mkdir(exist_ok=True)
                 (Path(scratch) / "versitygw").rename(program)
     return program
+
+
+def fetch_all() -> None:
+    """Fetch and build everything that is not there. Raises ConfigurationError with all missing tools in one line."""
+    missing = []
+    for fetch in (java, kafka_jars, versitygw):
+        try:
+            fetch()
+        except ConfigurationError as error:
+            missing.append(str(error))
+    if missing:
+        raise ConfigurationError("missing tools", "; ".join(missing))
 
 
 def _kafka_version(pom: Path) -> str:

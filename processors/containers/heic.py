@@ -9,17 +9,19 @@ from processors.containers.structure import Admit, Structure, corrupt, truncated
 _PICTURE_KINDS = (b"hvc1", b"grid", b"iden", b"iovl", b"tmap")
 _MAX_ITEMS = 1000  # libheif's own limit
 _MAX_EXTENTS = 10_000
+_MAX_EXIF_EXTENTS = 4  # each may be the whole file
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class HeicStructure(Structure):
-    """A HEIC file's boxes, at the top and within its meta box, and where its picture items lie."""
+    """A HEIC file's boxes, at the top and within its meta box, and where its picture and Exif items lie."""
 
     top: tuple[Box, ...] = ()
     meta: tuple[Box, ...] = ()
     picture_ranges: tuple[Range, ...] = ()
+    exif_ranges: tuple[Range, ...] = ()
 
 
 def walk(data: bytes, admit: Admit) -> HeicStructure:
@@ -43,18 +45,20 @@ def walk(data: bytes, admit: Admit) -> HeicStructure:
     width, height, turned, coded_pixels = _size(data, by_kind[b"iprp"], primary, admit)
     places = _item_places(data, by_kind[b"iloc"], by_kind.get(b"idat"))
     pictures = tuple(part for item, found in places.items() if kinds.get(item) in _PICTURE_KINDS for part in found)
+    exif_ranges = tuple(next((places[item] for item in places if kinds.get(item) == b"Exif"), []))
     if sum(end - start for start, end in pictures) > len(data):
         raise corrupt("the HEIC's items overlap")
     return HeicStructure(
         width,
         height,
-        exif=_exif(data, kinds, places),
+        exif=_exif(data, exif_ranges),
         parts=(),
         turned_by_decoder=turned,
         coded_pixels=coded_pixels,
         top=top,
         meta=meta,
         picture_ranges=pictures,
+        exif_ranges=exif_ranges,
     )
 
 
@@ -168,8 +172,7 @@ def _place(data: bytes, idat: Box | None, offset: int, length: int) -> Range:
     return start, end
 
 
-def _exif(data: bytes, kinds: dict[int, bytes], places: dict[int, list[Range]]) -> bytes:
+def _exif(data: bytes, ranges: tuple[Range, ...]) -> bytes:
     """Join the extents of the Exif item; four bytes say how far its TIFF header is off."""
-    found = next((places[item] for item, kind in kinds.items() if kind == b"Exif" and item in places), [])
-    joined = b"".join(data[start:end] for start, end in found)[: 16 * 1024 * 1024]
+    joined = b"".join(data[start:end] for start, end in ranges[:_MAX_EXIF_EXTENTS])
     return joined[4 + int.from_bytes(joined[:4], "big") :]

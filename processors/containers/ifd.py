@@ -7,12 +7,12 @@ from typing import Literal
 
 ByteOrder = Literal["<", ">"]
 Rational = tuple[int, int]
-Value = bytes | tuple[int, ...] | tuple[Rational, ...]
-"""Text and opaque bytes as bytes, whole numbers as a tuple, fractions as (numerator, denominator) pairs."""
+Value = bytes | tuple[int | float, ...] | tuple[Rational, ...]
+"""Text and opaque bytes as bytes, numbers as a tuple, fractions as (numerator, denominator) pairs."""
 
 ENTRY_BYTES = 12
 _KIND_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"}
 _FRACTIONS = {5: "I", 10: "i"}
 
 
@@ -64,8 +64,8 @@ def value(data: bytes, entry: Entry, order: ByteOrder, limit: int) -> Value | No
     count = min(entry.count, limit)
     if entry.kind in {2, 7}:
         return data[entry.start : entry.start + count]
-    if entry.kind in _INTEGERS:
-        return struct.unpack_from(f"{order}{count}{_INTEGERS[entry.kind]}", data, entry.start)
+    if entry.kind in _NUMBERS:
+        return struct.unpack_from(f"{order}{count}{_NUMBERS[entry.kind]}", data, entry.start)
     if entry.kind in _FRACTIONS:
         flat = struct.unpack_from(f"{order}{2 * count}{_FRACTIONS[entry.kind]}", data, entry.start)
         return tuple(zip(flat[::2], flat[1::2], strict=True))

@@ -8,7 +8,8 @@ import numpy as np
 from processors.containers import ifd
 from processors.containers.structure import Admit, Structure, corrupt, truncated
 
-ORIENTATION = 0x0112
+_PLAIN = {0x0112: 1, 0x0152: 1}  # orientation: upright; extra samples: associated alpha
+_SHORT = 3
 _WIDTH, _HEIGHT, _COMPRESSION = 0x0100, 0x0101, 0x0103
 _DATA_TAGS = ((0x0111, 0x0117), (0x0144, 0x0145))  # strips, tiles: offsets and byte counts
 _OLD_JPEG = 6
@@ -55,13 +56,18 @@ def walk(data: bytes, admit: Admit) -> TiffStructure:
     )
 
 
-def with_upright_tag(data: bytes, structure: TiffStructure) -> bytes:
-    """Return the file with its orientation set to 1: OpenCV turns TIFF pixels whatever its flags say."""
-    entry = next((entry for entry in structure.entries if entry.tag == ORIENTATION), None)
-    if entry is None:
+def for_plain_decoding(data: bytes, structure: TiffStructure) -> bytes:
+    """Return the file as OpenCV must see it to give the stored pixels.
+
+    It turns TIFF pixels whatever its flags say, and multiplies them with an alpha that says to be independent:
+    so the orientation becomes 1, and the alpha one that is already multiplied in.
+    """
+    changed = [entry for entry in structure.entries if entry.tag in _PLAIN and entry.count == 1]
+    if not changed:
         return data
     copy = bytearray(data)
-    struct.pack_into(structure.order + "HHIHH", copy, entry.at, ORIENTATION, 3, 1, 1, 0)
+    for entry in changed:
+        struct.pack_into(structure.order + "HHIHH", copy, entry.at, entry.tag, _SHORT, 1, _PLAIN[entry.tag], 0)
     return bytes(copy)
 
 

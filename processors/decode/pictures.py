@@ -13,7 +13,7 @@ import simplejpeg
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from processors.containers.tiff import TiffStructure, with_upright_tag
+from processors.containers.tiff import TiffStructure, for_plain_decoding
 from processors.inspect import Inspected
 from schemas.errors import Code, InputError, Stage
 from schemas.pipeline import MediaType
@@ -72,7 +72,7 @@ def _decode_by_opencv(picture: Inspected) -> Pixels:
 
 def _decode_tiff(picture: Inspected) -> Pixels:
     """With any depth allowed, since OpenCV's own way from 16 bits to 8 rounds instead of keeping the high byte."""
-    data = with_upright_tag(picture.data, cast("TiffStructure", picture.structure))
+    data = for_plain_decoding(picture.data, cast("TiffStructure", picture.structure))
     pixels = _imdecode(data, _AS_STORED | cv2.IMREAD_ANYDEPTH)
     if pixels.dtype == np.uint16:
         return (cast("NDArray[np.uint16]", pixels) >> 8).astype(np.uint8)

@@ -19,7 +19,8 @@ def strip_tiff(data: bytes, structure: TiffStructure, _orientation: int) -> byte
     kept = [entry for entry in structure.entries if entry.tag in _KEPT]
     stripped = bytearray(len(data))
     stripped[:8] = data[:8]
-    for start, end in [*((entry.start, entry.end) for entry in kept), *structure.pixel_ranges]:
+    far_values = [(entry.start, entry.end) for entry in kept if entry.start != entry.at + 8]
+    for start, end in [*far_values, *structure.pixel_ranges]:
         stripped[start:end] = data[start:end]
     _write_directory(stripped, data, structure, kept)
     return data if stripped == data else bytes(stripped)

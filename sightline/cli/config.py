@@ -6,6 +6,7 @@ import typer
 
 from sightline.cli.options import AsJson
 from sightline.cli.output import print_json, print_note, print_table
+from sightline.runtime.settings import list_settings, unknown_variables
 
 config = typer.Typer(help="Show the settings.", no_args_is_help=True)
 
@@ -21,8 +22,6 @@ def show(*, as_json: AsJson = False) -> None:
 
     Example: [bold]SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS=broker:9092 sightline config show[/bold]
     """
-    from sightline.runtime.settings import list_settings, unknown_variables
-
     listed = list_settings()
     if as_json:
         for setting in listed:

@@ -4,6 +4,7 @@ import typer
 
 from sightline.cli.output import print_line
 from sightline.cli.start import start
+from sinks.postgres.upgrade import upgrade as upgrade_tables
 
 database = typer.Typer(help="Keep the database's tables up to date.", no_args_is_help=True)
 
@@ -19,7 +20,5 @@ def upgrade() -> None:
 
     Example: [bold]SIGHTLINE_DATABASE_URL=postgresql://… sightline db upgrade[/bold]
     """
-    from sinks.postgres.upgrade import upgrade as upgrade_tables
-
     upgrade_tables(start().database_url())
     print_line("the database is up to date")

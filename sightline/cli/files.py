@@ -50,7 +50,7 @@ def expand(paths: Sequence[str]) -> Iterator[str]:
         if path == STANDARD_INPUT or os.path.lexists(path):
             yield from _in_folder(path) if Path(path).is_dir() else [path]
         elif glob.has_magic(path):
-            matches = sorted(glob.glob(path, recursive=True))
+            matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 -- the pattern may be absolute
             yield from expand(matches) if matches else [path]
         else:
             yield path

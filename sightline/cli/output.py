@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from schemas.encoding import format_time
 
 # A table that is read by a program is not cut to a terminal's width.
@@ -37,9 +40,6 @@ def print_note(text: str) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table; cells are cut only where a terminal is too narrow."""
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

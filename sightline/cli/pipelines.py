@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+import yaml
 
+from processors.pipelines import summary_for
 from schemas.errors import ConfigurationError
+from schemas.pipeline import PipelineDefinition, load_pipeline
 from schemas.topics import PIPELINE_NAME
 from sightline.cli.options import AsJson
 from sightline.cli.output import print_json, print_table
 from sightline.cli.start import start
 from sightline.runtime.settings import Settings
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-    from schemas.pipeline import PipelineDefinition
 
 pipelines = typer.Typer(help="List and show pipelines.", no_args_is_help=True)
 _DEFINITION = "pipeline.yaml"
@@ -52,8 +51,6 @@ def show(
 
     Example: [bold]sightline pipelines show civic > pipelines/mine.yaml[/bold]
     """
-    import yaml
-
     definition = load_definition(pipeline, start()).model_dump(mode="json")
     if as_json:
         print_json(definition)
@@ -61,7 +58,7 @@ def show(
         typer.echo(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True), nl=False)
 
 
-def load_definition(name: str, settings: Settings) -> "PipelineDefinition":
+def load_definition(name: str, settings: Settings) -> PipelineDefinition:
     """Load a pipeline by its name, or by the path of its YAML file.
 
     The folder of one's own comes before the built-in pipelines. Raises ConfigurationError with file and
@@ -87,7 +84,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def _places(settings: Settings) -> "dict[str, Traversable]":
+def _places(settings: Settings) -> dict[str, Traversable]:
     built_in = resources.files("processors") / "pipelines"
     places = _in_folder(built_in.iterdir())
     if settings.pipelines.dir is not None:
@@ -98,8 +95,8 @@ def _places(settings: Settings) -> "dict[str, Traversable]":
     return places
 
 
-def _in_folder(entries: "Iterable[Traversable]") -> "dict[str, Traversable]":
-    """A pipeline is `NAME.yaml`, or `NAME/pipeline.yaml` where it has more than one file."""
+def _in_folder(entries: Iterable[Traversable]) -> dict[str, Traversable]:
+    """Find `NAME.yaml`, and `NAME/pipeline.yaml` where a pipeline has more than one file."""
     found: dict[str, Traversable] = {}
     for entry in entries:
         stem, dot, suffix = entry.name.rpartition(".")
@@ -110,26 +107,29 @@ def _in_folder(entries: "Iterable[Traversable]") -> "dict[str, Traversable]":
     return found
 
 
-def _load(name: str, place: "Traversable") -> "PipelineDefinition":
+def _load(name: str, place: Traversable) -> PipelineDefinition:
     definition = _parse(_read(place), str(place))
     if definition.name != name:
         raise ConfigurationError(str(place), f"the file is found as {name}, and calls itself {definition.name}")
     return definition
 
 
-def _read(place: "Traversable") -> str:
+def _read(place: Traversable) -> str:
     try:
         return place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(place), f"cannot be read: {type(error).__name__}") from None
 
 
-def _parse(text: str, filename: str) -> "PipelineDefinition":
-    from schemas.pipeline import load_pipeline
+def _parse(text: str, filename: str) -> PipelineDefinition:
+    definition = load_pipeline(text, filename)
+    try:
+        summary_for(definition.summary)
+    except ConfigurationError as error:
+        raise ConfigurationError(filename, str(error)) from None
+    return definition
 
-    return load_pipeline(text, filename)
 
-
-def _origin(place: "Traversable") -> str:
+def _origin(place: Traversable) -> str:
     built_in = Path(str(resources.files("processors"))) in Path(str(place)).parents
     return "built-in" if built_in else str(place)

@@ -8,10 +8,12 @@ import typer
 from sightline.cli.exits import WORK_FAILED
 from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_line
+from sightline.cli.pipelines import check_name
+from sightline.cli.publishing import Plan, Publishing
 from sightline.cli.start import start
 
 
-def publish(
+def publish(  # noqa: PLR0913 -- each is one option of the command line
     *,
     pipeline: Annotated[str, typer.Argument(help="The pipeline whose topic the pictures go to.")],
     paths: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - is standard input.")],
@@ -33,9 +35,6 @@ def publish(
     Examples: [bold]sightline publish civic photos/ --camera /city/5/phone[/bold],
     [bold]cat a.jpg | sightline publish civic -[/bold]
     """
-    from sightline.cli.pipelines import check_name
-    from sightline.cli.publishing import Plan, Publishing
-
     settings = start()
     plan = Plan(
         pipeline=check_name(pipeline),

@@ -135,7 +135,7 @@ class _Pace:
 
 
 def _event_id(name: str, data: bytes, turn: int) -> str:
-    """The same content under the same name is the same event, from wherever it is published."""
+    """Name an event: the same content under the same name is the same one, from wherever it is published."""
     event_id = sha256_hex(f"{name}\0{sha256_hex(data)}".encode("utf-8", "surrogateescape"))[:_ID_LENGTH]
     return f"{event_id}-{turn}" if turn else event_id
 

@@ -1,22 +1,21 @@
 """`sightline results`: read results as they come, disturbing nobody."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from schemas import topics
 from sightline.cli.options import AsJson, Timeout, parse_moment
 from sightline.cli.output import print_json_text, print_line, print_note
+from sightline.cli.pipelines import check_name
 from sightline.cli.start import start
-
-if TYPE_CHECKING:
-    from streams.read import Start
+from streams.read import Edge, Start, follow_topic
 
 _LINE = "{:<20}  {:<28}  {:<10}  {:>5}  {}"
 
 
-def results(  # noqa: PLR0913 -- each is one option of the command line
+def results(
     *,
     pipeline: Annotated[str, typer.Argument(help="The pipeline whose results to read.")],
     start_at: Annotated[str, typer.Option("--from", help="beginning, end, or an ISO 8601 time.")] = "end",
@@ -34,9 +33,6 @@ def results(  # noqa: PLR0913 -- each is one option of the command line
     Examples: [bold]sightline results civic[/bold],
     [bold]sightline results civic --from beginning --until-idle 5 --json[/bold]
     """
-    from sightline.cli.pipelines import check_name
-    from streams.read import follow_topic
-
     settings = start()
     topic = topics.results(check_name(pipeline))
     shown = 0
@@ -53,9 +49,7 @@ def results(  # noqa: PLR0913 -- each is one option of the command line
             return
 
 
-def _start(text: str) -> "Start":
-    from streams.read import Edge
-
+def _start(text: str) -> Start:
     if text in {"beginning", "end"}:
         return Edge[text.upper()]
     return parse_moment(text)

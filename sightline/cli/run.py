@@ -1,23 +1,33 @@
 """`sightline run`: a pipeline on files, without a broker."""
 
+import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
+import cv2
 import typer
 
-from schemas.errors import InputError
+from processors.budget import PixelBudget
+from processors.outcome import Context, Failure, Outcome, Success
+from processors.pipeline import process
+from schemas import identity
+from schemas.errors import Code, InputError, Stage
+from schemas.frame import Frame, FrameSettings, Origin
+from schemas.pipeline import PipelineDefinition
+from schemas.result import Result
 from sightline.cli.exits import WORK_FAILED
+from sightline.cli.files import expand, read_picture
 from sightline.cli.options import AsJson
-from sightline.cli.output import print_json, print_json_text, print_line, print_table
+from sightline.cli.output import print_json, print_json_text, print_line
+from sightline.cli.pipelines import load_definition
 from sightline.cli.start import start
+from sightline.runtime.clock import SystemClock
+from sightline.runtime.log import get_logger
+from sightline.runtime.settings import Settings
 
-if TYPE_CHECKING:
-    from processors.outcome import Context, Outcome
-    from schemas.frame import Frame
-    from schemas.pipeline import PipelineDefinition
-    from schemas.result import Result
-    from sightline.runtime.settings import Settings
-
+_LINE = "{:<10} {:>5}  {}{}"
+# One file's answer: its path, and its result or why it has none.
+Answers = Iterator[tuple[str, Result | InputError]]
 
 
 def run(
@@ -32,9 +42,6 @@ def run(
 
     Examples: [bold]sightline run civic photos/[/bold], [bold]sightline run civic --json '**/*.jpg'[/bold]
     """
-    from sightline.cli.files import expand
-    from sightline.cli.pipelines import load_definition
-
     settings = start()
     definition = load_definition(pipeline, settings)
     context = _context(definition, settings)
@@ -44,23 +51,13 @@ def run(
         raise typer.Exit(WORK_FAILED)
 
 
-def _context(definition: "PipelineDefinition", settings: "Settings") -> "Context":
-    import time
-
-    import cv2
-
-    from processors.budget import PixelBudget
-    from processors.outcome import Context
-    from sightline.runtime.clock import SystemClock
-
+def _context(definition: PipelineDefinition, settings: Settings) -> Context:
     cv2.setNumThreads(settings.worker.opencv_threads)
     return Context(definition, SystemClock().now, time.perf_counter, PixelBudget(settings.worker.decoded_pixels))
 
 
-def _answers(paths: Iterator[str], context: "Context") -> "Iterator[tuple[str, Result | InputError]]":
+def _answers(paths: Iterator[str], context: Context) -> Answers:
     """Answer for each file, in order, one batch of bounded size after another."""
-    from processors.outcome import Success
-
     for batch in _batches(paths, context.pipeline):
         frames = [item for item in batch if not isinstance(item, tuple)]
         outcomes = iter(_process(frames, context))
@@ -76,19 +73,17 @@ def _answers(paths: Iterator[str], context: "Context") -> "Iterator[tuple[str, R
                 yield item.source, outcome.error
 
 
-def _batches(
-    paths: Iterator[str], definition: "PipelineDefinition"
-) -> "Iterator[list[Frame | tuple[str, InputError]]]":
+def _batches(paths: Iterator[str], definition: PipelineDefinition) -> Iterator[list[Frame | tuple[str, InputError]]]:
     batch: list[Frame | tuple[str, InputError]] = []
     size_bytes = 0
     for path in paths:
         try:
-            item: Frame | tuple[str, InputError] = _frame(path, definition.input.max_bytes)
+            frame = _frame(path, definition.input.max_bytes)
         except InputError as error:
-            item = path, error
+            batch.append((path, error))
         else:
-            size_bytes += len(item.value or b"")
-        batch.append(item)
+            batch.append(frame)
+            size_bytes += len(frame.value or b"")
         if len(batch) >= definition.batch.max_frames or size_bytes >= definition.batch.max_bytes:
             yield batch
             batch, size_bytes = [], 0
@@ -96,11 +91,7 @@ def _batches(
         yield batch
 
 
-def _frame(path: str, max_bytes: int) -> "Frame":
-    from schemas import identity
-    from schemas.frame import Frame, FrameSettings, Origin
-    from sightline.cli.files import read_picture
-
+def _frame(path: str, max_bytes: int) -> Frame:
     picture = read_picture(path, max_bytes)
     sha256 = identity.sha256_hex(picture.data)
     source = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -117,10 +108,8 @@ def _frame(path: str, max_bytes: int) -> "Frame":
     )
 
 
-def _process(frames: "Sequence[Frame]", context: "Context") -> "list[Outcome]":
+def _process(frames: Sequence[Frame], context: Context) -> list[Outcome]:
     """Process a batch; one that fails in a way that nobody foresaw is tried frame by frame, as a worker does."""
-    from processors.pipeline import process
-
     if not frames:
         return []
     try:
@@ -129,21 +118,16 @@ def _process(frames: "Sequence[Frame]", context: "Context") -> "list[Outcome]":
         return [_process_alone(frame, context) for frame in frames]
 
 
-def _process_alone(frame: "Frame", context: "Context") -> "Outcome":
-    from processors.outcome import Failure
-    from processors.pipeline import process
-    from schemas.errors import Code, Stage
-    from sightline.runtime.log import get_logger
-
+def _process_alone(frame: Frame, context: Context) -> Outcome:
     try:
         return process([frame], context)[0]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- this picture fails, the others go on
         get_logger(__name__).exception("frame failed", frame_id=frame.frame_id)
         reason = f"{type(error).__name__} on this picture alone"
         return Failure(frame, InputError(Code.PROCESSING_FAILED, Stage.PROCESS, reason))
 
 
-def _print_lines(answers: "Iterator[tuple[str, Result | InputError]]") -> int:
+def _print_lines(answers: Answers) -> int:
     failed = 0
     for source, answer in answers:
         if isinstance(answer, InputError):
@@ -154,23 +138,24 @@ def _print_lines(answers: "Iterator[tuple[str, Result | InputError]]") -> int:
     return failed
 
 
-def _print_answers(answers: "Iterator[tuple[str, Result | InputError]]") -> int:
+def _print_answers(answers: Answers) -> int:
     failed = total = 0
-    rows = []
+    print_line(_LINE.format("VERDICT", "SCORE", "FILE", ""))
     for source, answer in answers:
         total += 1
         failed += isinstance(answer, InputError)
-        rows.append(_row(source, answer))
-    print_table(("FILE", "VERDICT", "SCORE", "WHY"), rows)
+        print_line(_line(source, answer))
     print_line(f"{total} files, {failed} failed")
     return failed
 
 
-def _row(source: str, answer: "Result | InputError") -> tuple[Any, ...]:
+def _line(source: str, answer: Result | InputError) -> str:
     if isinstance(answer, InputError):
-        return source, "failed", None, str(answer)
+        return _LINE.format("failed", "", source, f"  {answer}")
     checks = answer.quality.checks if answer.quality is not None else []
-    return source, answer.verdict, answer.score, ", ".join(check.reason for check in checks if not check.passed)
+    reasons = " ".join(check.reason for check in checks if not check.passed)
+    score = "" if answer.score is None else f"{answer.score:.1f}"
+    return _LINE.format(answer.verdict or "", score, source, f"  {reasons}" if reasons else "")
 
 
 def error_facts(error: InputError) -> dict[str, str]:

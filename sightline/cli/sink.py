@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import typer
-from sightline.cli.pipelines import load_definition
 from sinks.objects.sink import ObjectsSink
-from sinks.postgres.sink import PostgresSink
 
 from schemas import topics
+from sightline.cli.pipelines import load_definition
 from sightline.cli.worker import HttpPort, announce, process_name
 from sightline.runtime.clock import Clock, SystemClock
 from sightline.runtime.database import make_engine
@@ -15,6 +14,7 @@ from sightline.runtime.faults import AFTER_DATABASE, AFTER_OBJECT, Faults
 from sightline.runtime.log import configure_logging
 from sightline.runtime.objectstore import open_store
 from sightline.runtime.settings import Settings, load_settings
+from sinks.postgres.sink import PostgresSink
 from sinks.protocol import Sink
 from streams.alerts import Alarm
 from streams.deadletters import DeadLetters

@@ -2,9 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from confluent_kafka.admin import AdminClient
 
 from schemas.errors import ConfigurationError
 from sightline.cli.exits import WORK_FAILED
@@ -12,11 +13,8 @@ from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_json, print_line, print_note
 from sightline.cli.pipelines import check_name, pipeline_names
 from sightline.cli.start import start
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
-
-    from streams.topics import Change, Plan
+from sightline.runtime.kafka import make_admin
+from streams.topics import Change, Plan, apply_change, load_topics_file, make_plan, read_cluster, topics_of
 
 topics = typer.Typer(help="Plan and make the topics of pipelines.", no_args_is_help=True)
 _TIMEOUT_S = 15.0
@@ -51,8 +49,6 @@ def apply_(
 
     Example: [bold]sightline topics apply civic --yes[/bold]
     """
-    from streams.topics import apply_change
-
     admin, plan = _plan(pipelines, file, timeout_s)
     _print_plan(plan, as_json=as_json)
     if not plan.changes:
@@ -71,10 +67,7 @@ def _ask() -> None:
         raise typer.Exit(WORK_FAILED)
 
 
-def _plan(pipelines: list[str] | None, file: Path | None, timeout_s: float) -> "tuple[AdminClient, Plan]":
-    from sightline.runtime.kafka import make_admin
-    from streams.topics import load_topics_file, make_plan, read_cluster, topics_of
-
+def _plan(pipelines: list[str] | None, file: Path | None, timeout_s: float) -> tuple[AdminClient, Plan]:
     settings = start()
     names = [check_name(name) for name in pipelines] if pipelines else pipeline_names(settings)
     wanted = topics_of(names)
@@ -83,7 +76,7 @@ def _plan(pipelines: list[str] | None, file: Path | None, timeout_s: float) -> "
     return admin, make_plan(rules, wanted, read_cluster(admin, wanted, timeout_s))
 
 
-def _print_plan(plan: "Plan", *, as_json: bool) -> None:
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
     for warning in plan.warnings:
         print_note(f"warning: {warning}")
     for change in plan.changes:
@@ -95,11 +88,11 @@ def _print_plan(plan: "Plan", *, as_json: bool) -> None:
         print_line("nothing to change")
 
 
-def _as_facts(change: "Change") -> dict[str, Any]:
+def _as_facts(change: Change) -> dict[str, Any]:
     return {"change": change.kind, "topic": change.topic, "before": change.before, "after": change.after}
 
 
-def _print_change(change: "Change") -> None:
+def _print_change(change: Change) -> None:
     print_line(f"{_SIGNS[change.kind]} {change.topic}")
     for name, value in change.after.items():
         before = change.before.get(name)

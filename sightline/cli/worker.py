@@ -7,12 +7,12 @@ from typing import Annotated
 
 import cv2
 import typer
-from sightline.cli.pipelines import load_definition
 
 from processors.budget import PixelBudget
 from processors.outcome import Context
 from schemas import topics
 from schemas.pipeline import PipelineDefinition
+from sightline.cli.pipelines import load_definition
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.faults import Faults
 from sightline.runtime.log import configure_logging

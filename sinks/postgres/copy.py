@@ -38,10 +38,14 @@ class _Feed:
         self._lines = lines
         self.failure: ValueError | None = None
 
-    def read(self, _size: int = -1) -> bytes:
+    def read(self, _size: int = -1, /) -> bytes:
         """Return the next lines, empty at the end; psycopg2 takes more or less than it asked for."""
         try:
             return "".join(islice(self._lines, _LINES_PER_READ)).encode()
         except ValueError as error:
             self.failure = error
             raise
+
+    def readline(self, _size: int = -1, /) -> bytes:
+        """Belong to what psycopg2 calls a file; COPY never reads by line."""
+        return self.read()

@@ -4,26 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.result import Result
+from sinks.postgres.columns import ResultColumns
 
 
 @dataclass(frozen=True, slots=True)
 class ResultEntry:
-    """A result, with the JSON that it was read from, fields unknown to us included."""
+    """A result: what becomes columns, and the JSON that it was read from, fields unknown to us included."""
 
-    result: Result
+    result: ResultColumns
     body: bytes
 
     @property
     def key(self) -> tuple[str, datetime]:
         """Return the primary key of its row."""
-        return self.result.result_id, self.result.captured_at
+        return self.result["result_id"], self.result["captured_at"]
 
     @property
     def settles(self) -> bool:
         """Tell whether it answers its frame: a live result, or one that was promoted."""
         result = self.result
-        return result.variant == "live" and (result.replay_id is None or result.supersedes is not None)
+        original = result.get("replay_id") is None or result.get("supersedes") is not None
+        return result.get("variant", "live") == "live" and original
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from schemas.alert import ALERT_TYPE, RULE_OFFSETS_LOST, Alert
 from schemas.errors import Code, InputError, Stage
 from schemas.headers import Headers
 from schemas.identity import sha256_hex
-from schemas.result import RESULT_TYPE, Result
+from schemas.result import RESULT_TYPE
 from sinks.deadletter import ReceivedDeadLetter, receive_dead_letter
+from sinks.postgres.columns import parse_columns
 from sinks.postgres.entries import AlertEntry, DeadLetterEntry, PostgresEntry, ResultEntry
 from sinks.protocol import SinkRecord
 from sinks.records import require_type, topic_kind
@@ -39,11 +40,9 @@ def read_result(record: SinkRecord) -> ResultEntry:
     require_type(record, RESULT_TYPE, Stage.SINK_POSTGRES)
     value = record.value or b""
     try:
-        result = Result.model_validate_json(value)
+        result = parse_columns(value)
     except ValidationError as error:
         raise _invalid(f"not a result: {_where(error)}") from None
-    if result.captured_at.tzinfo is None or result.processed_at.tzinfo is None:
-        raise _invalid("not a result: a time without a zone")
     return ResultEntry(result, value)
 
 

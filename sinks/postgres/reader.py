@@ -39,10 +39,11 @@ def list_dead_letters(engine: Engine, wanted: DeadLetterFilter, limit: int) -> l
         query = query.where(dead_letters.c.dl_time >= wanted.since)
     query = query.order_by(dead_letters.c.dl_time.desc().nulls_last(), dead_letters.c.dl_id).limit(limit)
     with transaction(engine) as connection:
-        return list(connection.execute(query).mappings())
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def find_dead_letter(engine: Engine, dl_id: str) -> Row | None:
     """Return the row of one dead letter by column name, or None. Raises OutageError or SetupError."""
     with transaction(engine) as connection:
-        return connection.execute(select(dead_letters).where(dead_letters.c.dl_id == dl_id)).mappings().one_or_none()
+        row = connection.execute(select(dead_letters).where(dead_letters.c.dl_id == dl_id)).mappings().one_or_none()
+    return None if row is None else dict(row)

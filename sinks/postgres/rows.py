@@ -2,7 +2,7 @@
 
 import hashlib
 
-from schemas.result import ArtifactReference, Check, Detection, Result
+from sinks.postgres.columns import ArtifactColumns, CheckColumns, DetectionColumns, ResultColumns
 from sinks.postgres.copytext import NULL, moment, number, text
 
 RESULT_COLUMNS = (
@@ -21,33 +21,39 @@ DETECTION_COLUMNS = (
 ARTIFACT_COLUMNS = ("result_id", "captured_at", "position", "kind", "key", "sha256", "media_type", "size_bytes")
 
 
-def result_row(result: Result, body: bytes) -> str:
+def result_row(result: ResultColumns, body: bytes) -> str:
     """Return the line for `results`."""
     return f"{_identity(result)}\t{_result_columns(result)}\t{text(body.decode())}\n"
 
 
-def check_rows(result: Result) -> str:
+def check_rows(result: ResultColumns) -> str:
     """Return the lines for `quality_checks`; empty when there are none."""
-    if result.quality is None:
+    quality = result.get("quality")
+    if quality is None:
         return ""
     identity = _identity(result)
-    return "".join(_check_row(identity, position, check) for position, check in enumerate(result.quality.checks))
+    return "".join([_check_row(identity, position, check) for position, check in enumerate(quality["checks"])])
 
 
-def detection_rows(result: Result) -> str:
+def detection_rows(result: ResultColumns) -> str:
     """Return the lines for `detections`; empty when there are none."""
     identity = _identity(result)
-    return "".join(_detection_row(identity, position, found) for position, found in enumerate(result.detections or ()))
+    return "".join(
+        [_detection_row(identity, position, found) for position, found in enumerate(result.get("detections") or ())]
+    )
 
 
-def artifact_rows(result: Result) -> str:
+def artifact_rows(result: ResultColumns) -> str:
     """Return the lines for `artifacts`; empty when there are none."""
     identity = _identity(result)
-    return "".join(_artifact_row(identity, position, kept) for position, kept in enumerate(result.artifacts or ()))
+    return "".join(
+        [_artifact_row(identity, position, kept) for position, kept in enumerate(result.get("artifacts") or ())]
+    )
 
 
-def event_key(source: str, event_id: str | None) -> str | None:
+def event_key(result: ResultColumns) -> str | None:
     """Hash source and event id to a UUID (in hexadecimal): both may be longer than an index entry can be."""
+    source, event_id = result["source"], result.get("event_id")
     if event_id is None:
         return None
     length = len(source.encode("utf-8", "surrogatepass")).to_bytes(8, "big")
@@ -55,49 +61,49 @@ def event_key(source: str, event_id: str | None) -> str | None:
     return digest.hexdigest()
 
 
-def _identity(result: Result) -> str:
-    return f"{text(result.result_id)}\t{moment(result.captured_at)}"
+def _identity(result: ResultColumns) -> str:
+    return f"{text(result['result_id'])}\t{moment(result['captured_at'])}"
 
 
-def _result_columns(result: Result) -> str:
-    key = event_key(result.source, result.event_id)
-    latency = (result.processed_at - result.captured_at).total_seconds() * 1000
+def _result_columns(result: ResultColumns) -> str:
+    classification, image, origin = result.get("classification"), result.get("image"), result.get("origin")
+    quality, models = result.get("quality"), result.get("models")
+    latency = (result["processed_at"] - result["captured_at"]).total_seconds() * 1000
     columns = [
-        text(result.frame_id),
-        text(result.event_id),
-        key or NULL,
-        text(result.pipeline),
-        text(result.kind),
-        text(result.variant),
-        text(result.source),
-        moment(result.processed_at),
-        text(result.replay_id),
-        text(result.supersedes),
-        text(result.verdict),
-        number(result.score),
-        NULL if result.quality is None else text(result.quality.level),
+        text(result["frame_id"]),
+        text(result.get("event_id")),
+        event_key(result) or NULL,
+        text(result["pipeline"]),
+        text(result.get("kind", "frame")),
+        text(result.get("variant", "live")),
+        text(result["source"]),
+        moment(result["processed_at"]),
+        text(result.get("replay_id")),
+        text(result.get("supersedes")),
+        text(result.get("verdict")),
+        number(result.get("score")),
+        NULL if quality is None else text(quality["level"]),
     ]
-    classification, image, origin = result.classification, result.image, result.origin
-    columns += (
-        (NULL, NULL) if classification is None else (text(classification.label), number(classification.probability))
-    )
-    columns += (
-        (NULL,) * 5
-        if image is None
-        else (
-            number(image.width),
-            number(image.height),
-            text(image.media_type),
-            number(image.size_bytes),
-            text(image.sha256),
-        )
-    )
-    columns.append(number(len(result.detections or ())))
-    model = result.models[0] if result.models else None
-    columns += (NULL,) * 3 if model is None else (text(model.name), text(model.version), text(model.digest))
-    columns.append(text(result.settings_digest))
-    columns += (NULL,) * 3 if origin is None else (text(origin.topic), number(origin.partition), number(origin.offset))
-    columns += (text(result.cached_from), number(latency), number(_processing_ms(result.timings_ms)))
+    if classification is None:
+        columns += (NULL, NULL)
+    else:
+        columns += (text(classification["label"]), repr(classification["probability"]))
+    if image is None:
+        columns += (NULL,) * 5
+    else:
+        columns += (repr(image["width"]), repr(image["height"]), text(image["media_type"]))
+        columns += (repr(image["size_bytes"]), text(image["sha256"]))
+    columns.append(repr(len(result.get("detections") or ())))
+    if not models:
+        columns += (NULL,) * 3
+    else:
+        columns += (text(models[0]["name"]), text(models[0]["version"]), text(models[0]["digest"]))
+    columns.append(text(result.get("settings_digest")))
+    if origin is None:
+        columns += (NULL,) * 3
+    else:
+        columns += (text(origin["topic"]), repr(origin["partition"]), repr(origin["offset"]))
+    columns += (text(result.get("cached_from")), repr(latency), number(_processing_ms(result.get("timings_ms"))))
     return "\t".join(columns)
 
 
@@ -108,23 +114,23 @@ def _processing_ms(timings_ms: dict[str, float] | None) -> float | None:
     return timings_ms["total"] if "total" in timings_ms else sum(timings_ms.values())
 
 
-def _check_row(identity: str, position: int, check: Check) -> str:
+def _check_row(identity: str, position: int, check: CheckColumns) -> str:
     return (
-        f"{identity}\t{position}\t{text(check.name)}\t{check.passed}\t{check.value!r}\t{check.score!r}"
-        f"\t{number(check.weight)}\t{text(check.reason)}\t{text(check.recommendation)}\n"
+        f"{identity}\t{position}\t{text(check['name'])}\t{check['passed']}\t{check['value']!r}\t{check['score']!r}"
+        f"\t{number(check.get('weight'))}\t{text(check['reason'])}\t{text(check.get('recommendation'))}\n"
     )
 
 
-def _detection_row(identity: str, position: int, found: Detection) -> str:
-    box = "\t".join(map(repr, found.bbox))
+def _detection_row(identity: str, position: int, found: DetectionColumns) -> str:
+    box = "\t".join(map(repr, found["bbox"]))
     return (
-        f"{identity}\t{position}\t{text(found.class_name)}\t{found.class_id}\t{found.confidence!r}"
-        f"\t{box}\t{number(found.track_id)}\n"
+        f"{identity}\t{position}\t{text(found['class'])}\t{found['class_id']}\t{found['confidence']!r}"
+        f"\t{box}\t{number(found.get('track_id'))}\n"
     )
 
 
-def _artifact_row(identity: str, position: int, kept: ArtifactReference) -> str:
+def _artifact_row(identity: str, position: int, kept: ArtifactColumns) -> str:
     return (
-        f"{identity}\t{position}\t{text(kept.kind)}\t{text(kept.key)}\t{text(kept.sha256)}"
-        f"\t{text(kept.media_type)}\t{kept.size_bytes}\n"
+        f"{identity}\t{position}\t{text(kept['kind'])}\t{text(kept['key'])}\t{text(kept['sha256'])}"
+        f"\t{text(kept['media_type'])}\t{kept['size_bytes']}\n"
     )

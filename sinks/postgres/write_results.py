@@ -54,14 +54,14 @@ def write_results(cursor: Cursor, entries: Sequence[ResultEntry], now: datetime)
     """
     # 1.
     unique: dict[str, ResultEntry] = {}
-    repeats = [entry for entry in entries if unique.setdefault(entry.result.result_id, entry) is not entry]
+    repeats = [entry for entry in entries if unique.setdefault(entry.result["result_id"], entry) is not entry]
     batch = [unique[result_id] for result_id in sorted(unique)]
     # 2.
     stored = _stored_bodies(cursor, batch)
     new = [entry for entry in batch if entry.key not in stored]
     repeats += [entry for entry in batch if entry.key in stored]
     differing = sum(
-        not _same(entry, stored.get(entry.key) or _body(unique[entry.result.result_id])) for entry in repeats
+        not _same(entry, stored.get(entry.key) or _body(unique[entry.result["result_id"]])) for entry in repeats
     )
     # 3.
     reused = _reused(cursor, batch)
@@ -84,10 +84,10 @@ def _stored_bodies(cursor: Cursor, batch: Sequence[ResultEntry]) -> dict[tuple[s
     The range of times is what lets the planner leave out partitions, the list of ids what makes it use the
     primary key: joined to a list of pairs it may read whole partitions instead while their statistics are old.
     """
-    times = [entry.result.captured_at for entry in batch]
+    times = [entry.result["captured_at"] for entry in batch]
     cursor.execute(
         "SELECT result_id, captured_at, body FROM results WHERE result_id = ANY(%s) AND captured_at BETWEEN %s AND %s",
-        ([entry.result.result_id for entry in batch], min(times), max(times)),
+        ([entry.result["result_id"] for entry in batch], min(times), max(times)),
     )
     return {(result_id, captured_at): body for result_id, captured_at, body in cursor.fetchall()}
 
@@ -109,24 +109,24 @@ def _reused(cursor: Cursor, batch: Sequence[ResultEntry]) -> list[ResultEntry]:
     Repeats are looked at too: had we ended between commit and publishing the alert, they carry it now.
     LIMIT 1 in a lateral keeps it one index probe for each, however often a counter came round.
     """
-    keyed = [(entry, key) for entry in batch if (key := event_key(entry.result.source, entry.result.event_id))]
+    keyed = [(entry, key) for entry in batch if (key := event_key(entry.result))]
     cursor.execute(
         "SELECT n.place FROM unnest(%s::uuid[], %s::text[]) WITH ORDINALITY AS n (event_key, frame_id, place),"
         " LATERAL (SELECT 1 FROM results r"
         " WHERE r.event_key = n.event_key AND r.frame_id <> n.frame_id LIMIT 1) AS hit",
-        ([key for _, key in keyed], [entry.result.frame_id for entry, _ in keyed]),
+        ([key for _, key in keyed], [entry.result["frame_id"] for entry, _ in keyed]),
     )
     places = {place - 1 for (place,) in cursor.fetchall()}
     first: dict[str, str] = {}
     for place, (entry, key) in enumerate(keyed):
-        if first.setdefault(key, entry.result.frame_id) != entry.result.frame_id:
+        if first.setdefault(key, entry.result["frame_id"]) != entry.result["frame_id"]:
             places.add(place)
     return [keyed[place][0] for place in sorted(places)]
 
 
 def _reuse_alerts(reused: Sequence[ResultEntry], now: datetime) -> tuple[Alert, ...]:
     """Make one alert per source and day of capture: a redelivery tomorrow gives the same alert."""
-    days = Counter((entry.result.source, f"{entry.result.captured_at.astimezone(UTC):%Y-%m-%d}") for entry in reused)
+    days = Counter((entry.result["source"], f"{entry.key[1].astimezone(UTC):%Y-%m-%d}") for entry in reused)
     return tuple(
         make_alert(
             rule=RULE_EVENT_ID_REUSED,
@@ -155,7 +155,7 @@ def _settle(cursor: Cursor, entries: Iterable[ResultEntry]) -> None:
     """Resolve what failed before. A replay's failure, or an artifact's, is not answered by a live result."""
     frames: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
-        frames[entry.result.pipeline].append(entry.result.frame_id)
+        frames[entry.result["pipeline"]].append(entry.result["frame_id"])
     for pipeline, frame_ids in frames.items():
         cursor.execute(
             "UPDATE dead_letters SET state = 'resolved', state_changed_at = now()"

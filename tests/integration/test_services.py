@@ -32,8 +32,8 @@ def _kill_and_start(service: LocalService) -> None:
 
 def _make_topic(kafka: Kafka) -> str:
     topic = f"services-{uuid.uuid4().hex[:8]}"
-    (made,) = AdminClient({"bootstrap.servers": kafka.bootstrap}).create_topics([NewTopic(topic, 1, 1)]).values()
-    made.result(timeout=10)
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    client.create_topics([NewTopic(topic, 1, 1)])[topic].result(timeout=10)
     return topic
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import math
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -45,16 +46,14 @@ def test_times_that_are_read(text: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_times_that_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"."):
         parse_time(text)
 
 
 @given(st.text())
 def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert parse_time(text).tzinfo is UTC
-    except ValueError:
-        pass
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
@@ -102,5 +101,5 @@ def test_canonical_json_does_not_depend_on_order_and_keeps_letters() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "\ud800"])
 def test_canonical_json_refuses_what_json_cannot_hold(value: object) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"."):
         canonical_json({"a": [value]})

@@ -1,0 +1,51 @@
+"""From Kafka in to result out at 1,000 frames a minute, by the broker's own append times."""
+
+import time
+
+import numpy as np
+
+from benchmarks.figures import Figure
+from benchmarks.photos import photos
+from schemas import topics
+from schemas.frame import frame_headers
+from tests.world import Published, World, wait_for
+
+FRAMES_PER_MINUTE = 1000
+SECONDS = 60
+
+
+def measure(world: World) -> list[Figure]:
+    """Publish at an even pace to a worker that is warm, and pair each result with its frame's record."""
+    pictures = photos(16)
+    worker = world.start_worker().wait_ready()
+    _publish(world, pictures, "warm", 32, 0.05)
+    published = _publish(world, pictures, "e", FRAMES_PER_MINUTE * SECONDS // 60, 60 / FRAMES_PER_MINUTE)
+    results = topics.results(world.pipeline)
+    wait_for(lambda: world.count(results) >= len(published) + 32, 60, "all results")
+    worker.terminate()
+    appended = {item.origin: item.timestamp_ms for item in published}
+    delays = [
+        message.timestamp()[1] - appended[origin]
+        for message, result in zip(world.read(results), world.results(), strict=True)
+        if (origin := tuple(result["origin"][name] for name in ("topic", "partition", "offset"))) in appended
+    ]
+    if len(delays) != len(published):
+        raise RuntimeError("a frame has no result")
+    goals = {50: "", 95: "< 100", 99: "< 500"}
+    return [
+        Figure(f"latency p{share} at {FRAMES_PER_MINUTE} frames a minute", float(np.percentile(delays, share)), "ms",
+               goal, None, "2.7 MP, one worker, from the frame's append time to the result's")
+        for share, goal in goals.items()
+    ]  # fmt: skip
+
+
+def _publish(world: World, pictures: list[bytes], prefix: str, count: int, every_s: float) -> list[Published]:
+    with world.producer() as producer:
+        began = time.perf_counter()
+        for number in range(count):
+            time.sleep(max(began + number * every_s - time.perf_counter(), 0))
+            headers = frame_headers(
+                event_id=f"{prefix}{number}", source=f"/bench/{number % 8}", media_type="image/jpeg"
+            )
+            producer.send(pictures[number % len(pictures)], headers)
+    return producer.published

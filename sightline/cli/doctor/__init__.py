@@ -1,0 +1,1 @@
+"""`sightline doctor`: one file for each service that it looks at."""
