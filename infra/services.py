@@ -1,8 +1,8 @@
 """Start and stop Kafka, PostgreSQL and an S3 server on this machine: `python infra/services.py up`.
 
 `up` starts what does not run yet, writes the settings that point there to `DIR/env`, and prints them. `down` stops
-exactly the processes that `up` wrote down. `fetch` only fetches and builds what they need. Data stays in DIR until the folder is deleted. Exit codes as sightline's
-own: 0 done, 2 a tool is missing, 3 a service does not come up.
+exactly the processes that `up` wrote down; data stays in DIR until the folder is deleted. `fetch` only fetches and
+builds what they need. Exit codes as sightline's own: 0 done, 2 a tool is missing, 3 a service does not come up.
 """
 
 import argparse

@@ -1,16 +1,22 @@
 """A fingerprint of everything besides the picture that a result depends on."""
 
 from functools import cache
-from importlib.metadata import version
 
+import cv2
 import pillow_heif
+import simplejpeg
 
 from processors.quality import SCORING_VERSION
 from schemas.encoding import canonical_json
 from schemas.identity import sha256_hex
 from schemas.pipeline import PipelineDefinition
 
-_DECODERS = ("opencv-python-headless", "simplejpeg", "pillow-heif")
+_DECODERS = {
+    "opencv": cv2.__version__,
+    "simplejpeg": simplejpeg.__version__,
+    "pillow-heif": pillow_heif.__version__,
+    "libheif": pillow_heif.libheif_version(),
+}
 
 
 @cache
@@ -19,6 +25,6 @@ def settings_digest(definition: PipelineDefinition) -> str:
     facts = {
         "rules": definition.model_dump(mode="json", include={"summary", "input", "quality", "gate"}),
         "scoring": SCORING_VERSION,
-        "decoders": {name: version(name) for name in _DECODERS} | {"libheif": pillow_heif.libheif_version()},
+        "decoders": _DECODERS,
     }
     return sha256_hex(canonical_json(facts))

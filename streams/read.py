@@ -13,8 +13,10 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from schemas.errors import ConfigurationError, OutageError
 from schemas.headers import Headers
 from sightline.runtime.kafka import make_reader, map_kafka_error
+from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 
+_log = get_logger(__name__)
 _POLL_S = 0.2
 # What the client gets over by itself: these are reported while it tries again.
 _PASSING = {
@@ -139,8 +141,11 @@ def _is_record(message: Message) -> bool:
     error = message.error()
     if error is None:
         return True
-    if not _at_end(message) and error.code() not in _PASSING:
+    if _at_end(message):
+        return False
+    if error.code() not in _PASSING:
         raise map_kafka_error(error)
+    _log.warning("kafka away, waiting", code=error.name())
     return False
 
 

@@ -26,10 +26,11 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from schemas import topics
 from schemas.headers import Headers
+from sightline.runtime.database import database_engine
 from sightline.runtime.objectstore import ObjectStore, open_store
 from sightline.runtime.settings import S3Settings
 
@@ -375,8 +376,8 @@ def make_world(
     definition = CIVIC.read_text(encoding="utf-8").replace("name: civic\n", f"name: {pipeline}\n")
     (pipelines / f"{pipeline}.yaml").write_text(definition, encoding="utf-8")
     database = f"test_{uuid.uuid4().hex[:8]}"
-    server = create_engine(database_url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
+    server = database_engine(database_url, application_name="tests")
+    with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {database}"))
     server.dispose()
     url = re.sub(r"/[^/?]*(\?|$)", rf"/{database}\1", database_url)
@@ -397,7 +398,12 @@ def make_world(
         region="us-east-1",
     )  # fmt: skip
     world = World(
-        pipeline, env, folder, create_engine(url), open_store(env["SIGHTLINE_OBJECTS_URL"], settings), bootstrap
+        pipeline,
+        env,
+        folder,
+        database_engine(url, application_name="tests"),
+        open_store(env["SIGHTLINE_OBJECTS_URL"], settings),
+        bootstrap,
     )
     try:
         world.run("topics", "apply", pipeline, "--yes")

@@ -15,7 +15,7 @@ from infra.local.process import require_tool
 from schemas.errors import ConfigurationError, OutageError
 
 KAFKA_FOLDER = Path(__file__).resolve().parents[1] / "kafka"
-POM_NAMES = {"m": "http://maven.apache.org/POM/4.0.0"}
+_POM_NAMES = {"m": "http://maven.apache.org/POM/4.0.0"}
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 INSTALL_JAVA = "apt-get install default-jre-headless (Java 17 or newer)"
@@ -38,7 +38,7 @@ def java() -> str:
 def kafka_jars() -> Path:
     """Return the folder of the broker's jars; the first call fetches 44 MB with Maven (7 s measured)."""
     pom = KAFKA_FOLDER / "pom.xml"
-    jars = cache_folder() / f"kafka-{_kafka_version(pom)}"
+    jars = cache_folder() / f"kafka-{kafka_version(pom)}"
     with _lock("kafka"):
         if not jars.exists():
             maven = require_tool("mvn", "fetching Kafka", INSTALL_MAVEN)
@@ -80,9 +80,10 @@ def fetch_all() -> None:
         raise ConfigurationError("missing tools", "; ".join(missing))
 
 
-def _kafka_version(pom: Path) -> str:
+def kafka_version(pom: Path = KAFKA_FOLDER / "pom.xml") -> str:
+    """Return the version of Kafka that the Maven file names."""
     document = ET.parse(pom)  # noqa: S314 - our own file
-    version = document.findtext("m:properties/m:kafka.version", namespaces=POM_NAMES)
+    version = document.findtext("m:properties/m:kafka.version", namespaces=_POM_NAMES)
     if version is None:
         raise OutageError("kafka", f"{pom} names no kafka.version")
     return version

@@ -87,7 +87,10 @@ def _imdecode(data: bytes, flags: int) -> MatLike:
 
 
 def _decode_heic(picture: Inspected) -> Pixels:
-    decoded = np.asarray(pillow_heif.open_heif(picture.data, convert_hdr_to_8bit=True, bgr_mode=True))
+    file = pillow_heif.open_heif(picture.data, convert_hdr_to_8bit=True, bgr_mode=True)
+    if not len(file):  # it skips items that it cannot read
+        raise ValueError("no picture")
+    decoded = np.asarray(file)
     if decoded.ndim == 2:  # noqa: PLR2004 - grey
         return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_GRAY2BGR))
     return np.ascontiguousarray(decoded[:, :, :3])

@@ -51,7 +51,7 @@ def list_(  # noqa: PLR0913 -- each is one option of the command line
 
     Example: [bold]sightline deadletters list --pipeline civic --state open --since 2026-03-01[/bold]
     """
-    moment = None if since is None else parse_moment(since)
+    moment = None if since is None else parse_moment("--since", since)
     wanted = DeadLetterFilter(pipeline, code, stage, source, state, moment)
     rows = _source(start(), from_topic, timeout_s).select(wanted, limit)
     if as_json:

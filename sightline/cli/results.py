@@ -36,13 +36,13 @@ def results(
     settings = start()
     topic = topics.results(check_name(pipeline))
     shown = 0
-    if not as_json:
-        print_line(_LINE.format("CAPTURED", "SOURCE", "VERDICT", "SCORE", "RESULT"))
     for record in follow_topic(settings.kafka, topic, _start(start_at), timeout_s=timeout_s, idle_s=idle_s):
         result = _parse(record.value)
         if result is None:
             print_note(f"warning: {topic} [{record.partition}] {record.offset} is not a result")
         elif _wanted(result, source, verdict):
+            if not shown and not as_json:
+                print_line(_LINE.format("CAPTURED", "SOURCE", "VERDICT", "SCORE", "RESULT"))
             _show(result, record.value or b"", as_json=as_json)
             shown += 1
         if shown == limit:
@@ -52,7 +52,7 @@ def results(
 def _start(text: str) -> Start:
     if text in {"beginning", "end"}:
         return Edge[text.upper()]
-    return parse_moment(text)
+    return parse_moment("--from", text)
 
 
 def _parse(value: bytes | None) -> dict[str, Any] | None:

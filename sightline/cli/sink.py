@@ -9,7 +9,7 @@ from schemas import topics
 from sightline.cli.pipelines import load_definition
 from sightline.cli.worker import HttpPort, announce, process_name
 from sightline.runtime.clock import Clock, SystemClock
-from sightline.runtime.database import make_engine
+from sightline.runtime.database import database_engine
 from sightline.runtime.faults import AFTER_DATABASE, AFTER_OBJECT, Faults
 from sightline.runtime.log import configure_logging
 from sightline.runtime.objectstore import open_store
@@ -35,11 +35,12 @@ def postgres(pipelines: Pipelines, http_port: HttpPort = None) -> None:
     Example: sightline sink postgres civic --http-port 8081
     """
     settings = _settings(pipelines)
-    engine = make_engine(settings.database_url())
+    # One connection for each loop: those of the pipelines and that of the alerts.
+    engine = database_engine(settings.database_url(), application_name="sightline-sink", pool_size=len(pipelines) + 1)
     runner = _Runner(settings, "postgres", AFTER_DATABASE)
     for pipeline in pipelines:
-        sink = PostgresSink(engine, runner.clock.now)
-        runner.add(sink, pipeline, [topics.results(pipeline), topics.dead_letters(pipeline)])
+        rows = PostgresSink(engine, runner.clock.now)
+        runner.add(rows, pipeline, [topics.results(pipeline), topics.dead_letters(pipeline)])
     runner.add(PostgresSink(engine, runner.clock.now), None, [topics.ALERTS])
     runner.run(http_port)
 
@@ -54,8 +55,8 @@ def objects(pipelines: Pipelines, http_port: HttpPort = None) -> None:
     store = open_store(settings.objects_url(), settings.s3)
     runner = _Runner(settings, "objects", AFTER_OBJECT)
     for pipeline in pipelines:
-        sink = ObjectsSink(store, settings.sink.object_threads)
-        runner.add(sink, pipeline, [topics.artifacts(pipeline), topics.dead_letters(pipeline)])
+        pictures = ObjectsSink(store, settings.sink.object_threads)
+        runner.add(pictures, pipeline, [topics.artifacts(pipeline), topics.dead_letters(pipeline)])
     runner.run(http_port)
 
 

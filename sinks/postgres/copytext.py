@@ -1,9 +1,12 @@
-r"""PostgreSQL's text format for COPY: tab between columns, newline after a row, `\N` for null.
+r"""PostgreSQL's text forms of values: of rows for COPY, and of arrays.
+
+For COPY: tab between columns, newline after a row, `\N` for null.
 
 Backslash, tab, newline and carriage return are the only characters with a meaning there (documentation of
 COPY, "Text Format"). What the database cannot hold (NUL, a lone surrogate) is left for it to refuse.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 NULL = "\\N"
@@ -32,3 +35,12 @@ def number(value: float | None) -> str:
 def moment(value: datetime) -> str:
     """Write a time that has a zone."""
     return value.isoformat(" ")
+
+
+def array(values: Iterable[str]) -> str:
+    """Write an array of texts as one literal.
+
+    psycopg2 would write it as an expression of as many constants, which takes the server twice as long to read.
+    """
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join([f'"{value}"' for value in quoted]) + "}"

@@ -37,18 +37,18 @@ def check_rows(result: ResultColumns) -> str:
 
 def detection_rows(result: ResultColumns) -> str:
     """Return the lines for `detections`; empty when there are none."""
+    if not (detections := result.get("detections")):
+        return ""
     identity = _identity(result)
-    return "".join(
-        [_detection_row(identity, position, found) for position, found in enumerate(result.get("detections") or ())]
-    )
+    return "".join([_detection_row(identity, position, found) for position, found in enumerate(detections)])
 
 
 def artifact_rows(result: ResultColumns) -> str:
     """Return the lines for `artifacts`; empty when there are none."""
+    if not (artifacts := result.get("artifacts")):
+        return ""
     identity = _identity(result)
-    return "".join(
-        [_artifact_row(identity, position, kept) for position, kept in enumerate(result.get("artifacts") or ())]
-    )
+    return "".join([_artifact_row(identity, position, kept) for position, kept in enumerate(artifacts)])
 
 
 def event_key(result: ResultColumns) -> str | None:

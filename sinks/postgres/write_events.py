@@ -6,6 +6,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type, whatever its module calls it
 from psycopg2.extras import execute_values
 
+from sinks.postgres.copytext import array
 from sinks.postgres.entries import AlertEntry, DeadLetterEntry
 from sinks.protocol import StoreReport
 
@@ -16,11 +17,11 @@ def write_dead_letters(cursor: Cursor, entries: Sequence[DeadLetterEntry]) -> St
     new = _insert(cursor, "dead_letters", "dl_id", rows)
     cursor.execute(
         "UPDATE dead_letters d SET state = 'resolved', state_changed_at = now()"
-        " WHERE d.dl_id = ANY(%s) AND d.state = 'open'"
+        " WHERE d.dl_id = ANY(%s::text[]) AND d.state = 'open'"
         " AND d.stage <> 'sink.objects' AND coalesce(d.origin_topic, '') NOT LIKE '%%.replay'"
         " AND EXISTS (SELECT 1 FROM results r WHERE r.frame_id = d.frame_id AND r.pipeline = d.pipeline"
         " AND r.variant = 'live' AND (r.replay_id IS NULL OR r.supersedes IS NOT NULL))",
-        (new,),
+        (array(new),),
     )
     return StoreReport(stored=len(new), repeated=len(entries) - len(new))
 

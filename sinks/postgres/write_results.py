@@ -18,6 +18,7 @@ from schemas.alert import RULE_EVENT_ID_REUSED, Alert, make_alert
 from schemas.errors import OutageError
 from sightline.runtime.database import SERVICE
 from sinks.postgres.copy import copy_lines
+from sinks.postgres.copytext import array
 from sinks.postgres.entries import ResultEntry
 from sinks.postgres.rows import (
     ARTIFACT_COLUMNS,
@@ -86,8 +87,8 @@ def _stored_bodies(cursor: Cursor, batch: Sequence[ResultEntry]) -> dict[tuple[s
     """
     times = [entry.result["captured_at"] for entry in batch]
     cursor.execute(
-        "SELECT result_id, captured_at, body FROM results WHERE result_id = ANY(%s) AND captured_at BETWEEN %s AND %s",
-        ([entry.result["result_id"] for entry in batch], min(times), max(times)),
+        "SELECT result_id, captured_at, body FROM results WHERE result_id = ANY(%s::text[]) AND captured_at BETWEEN %s AND %s",
+        (array(entry.result["result_id"] for entry in batch), min(times), max(times)),
     )
     return {(result_id, captured_at): body for result_id, captured_at, body in cursor.fetchall()}
 
@@ -114,7 +115,7 @@ def _reused(cursor: Cursor, batch: Sequence[ResultEntry]) -> list[ResultEntry]:
         "SELECT n.place FROM unnest(%s::uuid[], %s::text[]) WITH ORDINALITY AS n (event_key, frame_id, place),"
         " LATERAL (SELECT 1 FROM results r"
         " WHERE r.event_key = n.event_key AND r.frame_id <> n.frame_id LIMIT 1) AS hit",
-        ([key for _, key in keyed], [entry.result["frame_id"] for entry, _ in keyed]),
+        (array(key for _, key in keyed), array(entry.result["frame_id"] for entry, _ in keyed)),
     )
     places = {place - 1 for (place,) in cursor.fetchall()}
     first: dict[str, str] = {}
@@ -159,7 +160,7 @@ def _settle(cursor: Cursor, entries: Iterable[ResultEntry]) -> None:
     for pipeline, frame_ids in frames.items():
         cursor.execute(
             "UPDATE dead_letters SET state = 'resolved', state_changed_at = now()"
-            " WHERE frame_id = ANY(%s) AND pipeline = %s AND state IN ('open', 'redriven')"
+            " WHERE frame_id = ANY(%s::text[]) AND pipeline = %s AND state IN ('open', 'redriven')"
             " AND stage <> 'sink.objects' AND coalesce(origin_topic, '') NOT LIKE '%%.replay'",
-            (frame_ids, pipeline),
+            (array(frame_ids), pipeline),
         )

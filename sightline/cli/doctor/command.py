@@ -1,4 +1,4 @@
-"""`sightline doctor`: is everything that the settings point to there, and set up as it must be?"""
+"""`sightline doctor`: whether all that the settings point to is there, and set up as it must be."""
 
 import os
 from collections.abc import Iterator

