@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from schemas import topics
 from schemas.deadletter import original_headers
 from schemas.encoding import parse_time
 from schemas.errors import Code, Stage
@@ -18,7 +19,6 @@ from schemas.headers import Headers, last_value
 from schemas.identity import dead_letter_id
 from sinks.objects.keys import dead_letter_key
 from sinks.protocol import SinkRecord
-from sinks.records import topic_pipeline
 
 T = TypeVar("T")
 _ID = re.compile(r"[0-9a-zA-Z_-]{1,64}", re.ASCII)
@@ -63,9 +63,9 @@ def receive_dead_letter(record: SinkRecord) -> ReceivedDeadLetter:
     """
     headers = record.headers or []
     original = original_headers(headers)
-    block = _Fields(headers[len(original) :] if len(original) < len(headers) else [])
+    block = _Fields(_last_block(headers))
     envelope = _Fields(original)
-    pipeline = topic_pipeline(record.topic)
+    pipeline = topics.pipeline_of(record.topic) or ""
     dl_id = block.take("dl_id", _plain_id)
     if dl_id is None:
         dl_id = dead_letter_id(
@@ -94,6 +94,12 @@ def receive_dead_letter(record: SinkRecord) -> ReceivedDeadLetter:
         original=original,
         fields_lost=(*block.lost, *envelope.lost),
     )
+
+
+def _last_block(headers: Headers) -> Headers:
+    """Return the last `dl_id` and the `dl_*` headers after it: what `original_headers` leaves out."""
+    start = max((index for index, (name, _) in enumerate(headers) if name == "dl_id"), default=len(headers))
+    return [(name, value) for name, value in headers[start:] if name.startswith("dl_")]
 
 
 class _Fields:

@@ -14,11 +14,6 @@ def topic_kind(topic: str) -> str:
     return topic.split(".", 1)[0]
 
 
-def topic_pipeline(topic: str) -> str:
-    """Return `civic` of `results.civic` and of `results.civic.replay`; empty when there is none."""
-    return [*topic.split(".", 2), ""][1]
-
-
 def require_type(record: SinkRecord, expected: str, stage: Stage) -> Headers:
     """Return the headers of a record whose `ce_type` is `expected`.
 

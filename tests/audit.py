@@ -171,7 +171,8 @@ def read_letter(message: KafkaMessage) -> LetterCopy:
 
 
 def assert_sound(world: World, published: Sequence[Published]) -> Evidence:
-    """Collect and audit; fail with the findings."""
+    """Wait until worker and sinks have come to rest, collect, audit, and fail with the findings."""
+    world.wait_until_settled()
     evidence = collect(world, published)
     findings = audit(evidence)
     assert not findings, (

@@ -296,6 +296,17 @@ class World:
         """Wait until results and dead letters together have `count` rows."""
         wait_for(lambda: sum(self.count_rows()) >= count, timeout_s, f"{count} rows, {self.pipeline}")
 
+    def wait_until_settled(self, timeout_s: float = 120) -> None:
+        """Wait until worker and sinks have committed everything that there is."""
+        names = {kind: f"{kind}.{self.pipeline}" for kind in ("frames", "results", "artifacts", "deadletters")}
+        groups = (
+            ("worker", ["frames"]),
+            ("sink-postgres", ["results", "deadletters"]),
+            ("sink-objects", ["artifacts", "deadletters"]),
+        )
+        for process, kinds in groups:
+            self.wait_for_lag(topics.group(process, self.pipeline), [names[kind] for kind in kinds], timeout_s)
+
     def wait_for_lag(self, group: str, names: Iterable[str], timeout_s: float = 120) -> None:
         """Wait until a group has committed everything on its topics."""
         wait_for(lambda: self.lag(group, names) == 0, timeout_s, f"no lag of {group}")
@@ -331,8 +342,7 @@ class World:
 
     def stop(self) -> None:
         for running in self.processes:
-            if running.process.poll() is None:
-                running.kill()
+            running.kill()
         self.engine.dispose()
 
 

@@ -6,6 +6,7 @@ import time
 from typing import Annotated
 
 import cv2
+import pillow_heif
 import typer
 
 from processors.budget import PixelBudget
@@ -43,7 +44,7 @@ def worker(
     settings = load_settings()
     definitions = [load_definition(name, settings) for name in pipelines]
     configure_logging(settings.log)
-    cv2.setNumThreads(settings.worker.opencv_threads)
+    _limit_native_threads(settings.worker.opencv_threads)
     clock = SystemClock()
     faults = Faults(settings.fault.point)
     publisher = Publisher(settings.kafka, clock)
@@ -68,6 +69,13 @@ def worker(
         return Loop(settings.kafka, group, frames, handler, _limits(definition, settings), clock, faults)
 
     Process([loop(definition) for definition in definitions], publisher).run(http_port, announce)
+
+
+def _limit_native_threads(threads: int) -> None:
+    """Keep the decoders to their share of the cores, and their warnings about bad pictures out of our log."""
+    cv2.setNumThreads(threads)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    pillow_heif.options.DECODE_THREADS = threads
 
 
 def process_name() -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.dialects.postgresql import array
 
 from schemas.frame import Origin
 from schemas.identity import sha256_hex
@@ -43,7 +44,7 @@ def _result_rows(connection: Connection, pipeline: str, since: datetime) -> list
         .scalar_subquery()
     )
     kept = (
-        select(func.array_agg(func.array([artifacts.c.key, artifacts.c.sha256])))
+        select(func.array_agg(array([artifacts.c.key, artifacts.c.sha256])))
         .where(artifacts.c.result_id == results.c.result_id)
         .scalar_subquery()
     )
@@ -74,13 +75,9 @@ def _letter_rows(connection: Connection, pipeline: str, since: datetime) -> list
         columns.code,
         columns.object_key,
     ).where(columns.pipeline == pipeline, columns.ingested_at >= since)
-    return [
-        LetterRow(row[0], Origin(row[1], row[2], row[3]), row[4], row[5]) for row in connection.execute(query)
-    ]
+    return [LetterRow(row[0], Origin(row[1], row[2], row[3]), row[4], row[5]) for row in connection.execute(query)]
 
 
 def _objects(store: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of what really lies under each key; keys without an object are left out."""
-    return {
-        key: sha256_hex(store.get(key, _MAX_OBJECT_BYTES)) for key in keys if store.stat(key) is not None
-    }
+    return {key: sha256_hex(store.get(key, _MAX_OBJECT_BYTES)) for key in keys if store.stat(key) is not None}

@@ -25,7 +25,12 @@ _FORMATS = {
 _CAMERA_DIRECTORY = 0x8769
 _ORIENTATION, _MAKE, _MODEL = 0x0112, 0x010F, 0x0110
 _TIMESTAMP, _ISO, _EXPOSURE_TIME, _F_NUMBER = 0x9003, 0x8827, 0x829A, 0x829D
-_CAMERA = {_TIMESTAMP: "2026:03:01 14:05:00", _ISO: 125, _EXPOSURE_TIME: IFDRational(1, 250), _F_NUMBER: IFDRational(9, 5)}
+_CAMERA = {
+    _TIMESTAMP: "2026:03:01 14:05:00",
+    _ISO: 125,
+    _EXPOSURE_TIME: IFDRational(1, 250),
+    _F_NUMBER: IFDRational(9, 5),
+}
 
 
 def _smaller(width: int, height: int) -> Callable[[Picture], Picture]:

@@ -3,10 +3,11 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sightline.demo.broken import break_photos
 from sightline.demo.photos import draw_photos
-from sightline.demo.sample import Sample
+from sightline.demo.sample import Sample, unaltered
 
 # One frame in six is broken: often enough to be seen at work, seldom enough to stay the exception.
 _BROKEN_EVERY = 6
@@ -28,6 +29,17 @@ class Samples:
             for _ in range(_BROKEN_EVERY - 1):
                 yield next(photos)
             yield next(broken)
+
+    def save(self, folder: Path) -> int:
+        """Write everything that can be a file, photos and broken ones apart; return how many. Raises OSError."""
+        count = 0
+        for name, samples in (("photos", self.photos), ("broken", self.broken)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for sample in samples:
+                if sample.value is not None and sample.alter is unaltered:
+                    (folder / name / sample.name).write_bytes(sample.value)
+                    count += 1
+        return count
 
 
 def draw_samples(seed: int) -> Samples:

@@ -3,7 +3,6 @@
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from schemas import topics
 from schemas.errors import OutageError, SightlineError
-from sightline.demo.system import OBJECTS, ROWS
+from sightline.demo.system import OBJECTS, ROWS, WORKER, System
 from sightline.demo.tally import Tally
 from sightline.runtime.database import transaction
 from sightline.runtime.objectstore import ObjectStore
@@ -38,7 +37,7 @@ class Watch:
     def __init__(
         self,
         pipeline: str,
-        pages: Mapping[str, str],
+        system: System,
         engine: Engine,
         store: ObjectStore,
         tally: Tally,
@@ -46,7 +45,7 @@ class Watch:
         since: datetime,
     ) -> None:
         self._pipeline = pipeline
-        self._pages = pages
+        self._system = system
         self._engine = engine
         self._store = store
         self._tally = tally
@@ -97,14 +96,14 @@ class Watch:
         return len(self._found)
 
     def _stored(self) -> int:
-        finished = {name: _finished(self._page(name), self._pipeline, name) for name in self._pages}
-        return min(finished[ROWS], finished[OBJECTS])
+        self._page(WORKER)  # tells when it has ended
+        return min(_finished(self._page(name), self._pipeline, name) for name in (ROWS, OBJECTS))
 
     def _page(self, name: str) -> str:
         """Fetch a process's metrics: its pages live as long as it does. One that is merely slow is asked again."""
         while True:
             try:
-                with urllib.request.urlopen(f"{self._pages[name]}/metrics", timeout=_PAGE_TIMEOUT_S) as answer:  # noqa: S310 -- an http address of our own process
+                with urllib.request.urlopen(f"{self._system.page(name)}/metrics", timeout=_PAGE_TIMEOUT_S) as answer:  # noqa: S310 -- an http address of our own process
                     return str(answer.read().decode())
             except urllib.error.URLError as error:
                 if not isinstance(error.reason, TimeoutError):

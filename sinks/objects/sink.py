@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from schemas import topics
-from schemas.deadletter import parse_dead_letter
 from schemas.errors import Code, InputError, Stage
 from schemas.headers import last_text
 from schemas.message import ARTIFACT_TYPE
 from sightline.runtime.objectstore import ObjectStore
-from sinks.objects.keys import check_artifact_key, check_picture_content, dead_letter_key
+from sinks.deadletter import receive_dead_letter
+from sinks.objects.keys import check_artifact_key, check_picture_content
 from sinks.protocol import SinkRecord, StoreReport, VersionUnknownError
 
 _BINARY = "application/octet-stream"
@@ -63,13 +63,12 @@ class ObjectsSink:
 
 
 def _dead_letter(record: SinkRecord) -> ObjectEntry:
-    """Read a dead letter; one without a value has its original in the store already, or never had one."""
-    try:
-        letter = parse_dead_letter(record.headers or [])
-    except InputError as error:
-        raise InputError(error.code, Stage.SINK_OBJECTS, error.reason) from None
-    key = dead_letter_key(topics.pipeline_of(record.topic) or "", letter.dl_id)
-    return ObjectEntry(None if record.value is None else key, record.value, _BINARY)
+    """Read a dead letter; one without a value has its original in the store already, or never had one.
+
+    Never raises: whatever its headers are, the value is kept, under the key that its row has too.
+    """
+    key = receive_dead_letter(record).object_key(record.value)
+    return ObjectEntry(key, record.value if key is not None else None, _BINARY)
 
 
 def _artifact(record: SinkRecord) -> ObjectEntry:

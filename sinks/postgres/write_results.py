@@ -87,7 +87,8 @@ def _stored_bodies(cursor: Cursor, batch: Sequence[ResultEntry]) -> dict[tuple[s
     """
     times = [entry.result["captured_at"] for entry in batch]
     cursor.execute(
-        "SELECT result_id, captured_at, body FROM results WHERE result_id = ANY(%s::text[]) AND captured_at BETWEEN %s AND %s",
+        "SELECT result_id, captured_at, body FROM results"
+        " WHERE result_id = ANY(%s::text[]) AND captured_at BETWEEN %s AND %s",
         (array(entry.result["result_id"] for entry in batch), min(times), max(times)),
     )
     return {(result_id, captured_at): body for result_id, captured_at, body in cursor.fetchall()}

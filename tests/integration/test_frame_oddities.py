@@ -122,7 +122,9 @@ def test_a_dead_letter_that_the_broker_refuses_goes_by_the_object_store(world: W
     [message] = world.dead_letters()
     assert message.value() is None
     assert b"dl_dataref" in [name.encode() for name, _ in message.headers() or []]
-    [(key,)] = world.sql("SELECT object_key FROM dead_letters WHERE pipeline = :pipeline")
+    [(dl_id, dataref)] = world.sql("SELECT dl_id::text, dataref FROM dead_letters WHERE pipeline = :pipeline")
+    key = f"deadletters/{world.pipeline}/{dl_id}"
+    assert dataref == world.store.address(key)
     assert world.store.get(key, max_bytes=20_000_000) == value
     assert len(published) == 1
 
@@ -161,5 +163,5 @@ def _largest_accepted(world: World) -> int:
             on_delivery=lambda error, _, errors=errors: errors.append(error),
         )  # fmt: skip
         assert producer.flush(30) == 0
-        low, high = (middle, high) if errors == [None] else (low, middle)
+        low, high = (middle, high) if errors[0] is None else (low, middle)
     return low

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas import topics
 from tests.audit import assert_sound
 from tests.pictures import headers, jpeg
 from tests.world import World, wait_for
@@ -23,8 +22,7 @@ def test_a_camera_that_restarts_its_counter_makes_new_frames(world: World) -> No
     world.wait_for_rows(200)
     # The same 100 events once more are nothing new.
     published += world.publish(after)
-    world.wait_for_lag(topics.group("worker", world.pipeline), [topics.frames(world.pipeline)])
-    world.wait_for_lag(topics.group("sink-postgres", world.pipeline), [topics.results(world.pipeline)])
+    world.wait_until_settled()
     assert world.count_rows() == (200, 0)
     assert_sound(world, published)
     alerts = "SELECT count(*) FROM alerts WHERE rule = 'event-id-reused' AND source = '/cameras/1'"
@@ -38,8 +36,7 @@ def test_a_frame_redelivered_after_midnight_gives_one_row(world: World) -> None:
     published = world.publish([frame])
     world.wait_for_rows(1)
     published += world.publish([frame])  # its append time is another, its capture time the same
-    world.wait_for_lag(topics.group("worker", world.pipeline), [topics.frames(world.pipeline)])
-    world.wait_for_lag(topics.group("sink-postgres", world.pipeline), [topics.results(world.pipeline)])
+    world.wait_until_settled()
     assert len(world.results()) == 2
     assert world.count_rows() == (1, 0)
     assert_sound(world, published)
@@ -49,8 +46,7 @@ def test_a_frame_dated_1970_gives_one_row(world: World) -> None:
     frame = (jpeg(1), headers("1", "/cameras/1", captured_at=datetime(1970, 1, 1, tzinfo=UTC)))
     world.start_all()
     published = world.publish([frame, frame])
-    world.wait_for_lag(topics.group("worker", world.pipeline), [topics.frames(world.pipeline)])
-    world.wait_for_lag(topics.group("sink-postgres", world.pipeline), [topics.results(world.pipeline)])
+    world.wait_until_settled()
     assert world.count_rows() == (1, 0)
     assert world.sql("SELECT extract(year FROM captured_at)::int FROM results")[0][0] == 1970
     assert_sound(world, published)

@@ -1,11 +1,16 @@
 """The services that all other integration tests stand on: kill -9 and a restart keep what was acknowledged."""
 
+import subprocess
+import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -17,6 +22,8 @@ from minio.error import S3Error
 from infra.local.process import ProcessId
 from infra.local.service import LocalService
 from tests.services import S3, Kafka, Postgres
+
+ROOT = Path(__file__).parents[2]
 
 
 def _kill_and_start(service: LocalService) -> None:
@@ -150,3 +157,35 @@ def test_ending_twice_is_harmless(s3: S3, end: Callable[[LocalService], None]) -
     s3.start()
     s3.start()
     assert s3.answers()
+
+
+def _services(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, str(ROOT / "infra/services.py"), command, "--dir", str(folder)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200, cwd="/")
+
+
+def test_the_command_line_starts_once_and_stops_what_it_started() -> None:
+    with tempfile.TemporaryDirectory(prefix="sightline-services-") as scratch:
+        folder = Path(scratch) / "services"
+        try:
+            first = _services(folder, "up")
+            assert first.returncode == 0, first.stderr
+            running = (folder / "state.json").read_text()
+            again = _services(folder, "up")
+            assert (again.returncode, again.stdout) == (0, first.stdout)
+            assert (folder / "state.json").read_text() == running, "nothing was started twice"
+            assert (folder / "env").read_text() == first.stdout
+            settings = dict(line.removeprefix("export ").split("=", 1) for line in first.stdout.splitlines())
+            bootstrap = settings["SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS"]
+            assert AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=10).brokers
+            psycopg2.connect(settings["SIGHTLINE_DATABASE_URL"]).close()
+            assert _services(folder, "status").returncode == 0
+        finally:
+            down = _services(folder, "down")
+        assert down.returncode == 0, down.stderr
+        assert _services(folder, "status").returncode == 3
+        assert not [p for p in psutil.process_iter(["cmdline"]) if _runs_in(p, folder)]
+
+
+def _runs_in(process: psutil.Process, folder: Path) -> bool:
+    return str(folder) in " ".join(process.info["cmdline"] or ())

@@ -26,7 +26,7 @@ class FolderStore:
         del media_type
         path = self._path(key)
         with _mapped():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folders(path.parent)
             handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -72,6 +72,15 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and those above it. Each is synced into the one above, or a crash would lose it with its files."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

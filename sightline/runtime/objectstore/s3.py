@@ -96,6 +96,7 @@ class S3Store:
             with _mapped():
                 found = self._client.stat_object(self._bucket, self._name(key))
         except ObjectNotFoundError:
+            self._require_bucket()
             return None
         return ObjectInfo(key, found.size or 0)
 
@@ -114,6 +115,13 @@ class S3Store:
         """Return an `s3://` address."""
         return f"s3://{self._bucket}/{self._name(key)}"
 
+    def _require_bucket(self) -> None:
+        """Tell a missing bucket from a missing object: the answer to HEAD has no body to say which it was."""
+        with _mapped():
+            found = self._client.bucket_exists(self._bucket)
+        if not found:
+            raise SetupError(SERVICE, "NoSuchBucket")
+
     def _name(self, key: str) -> str:
         return check_key(self._prefix + key)
 
@@ -124,7 +132,8 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, deadline: float) -> 
         raise ObjectTooLargeError(f"more than {max_bytes} bytes")
     chunks: list[bytes] = []
     left = max_bytes + 1
-    while left > 0 and (chunk := answer.read(min(_CHUNK_BYTES, left))):
+    # read1 returns what has come; read would wait for a whole chunk, and a trickle would outlast any deadline.
+    while left > 0 and (chunk := answer.read1(min(_CHUNK_BYTES, left))):
         if time.monotonic() > deadline:
             raise OutageError(SERVICE, "reading took too long")
         chunks.append(chunk)
@@ -140,6 +149,9 @@ def _mapped() -> Iterator[None]:
         yield
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise map_s3_error(error) from error
+    except ValueError as error:
+        reason = "the client refuses the object's name or media type"
+        raise InputError(Code.OBJECT_REJECTED, Stage.SINK_OBJECTS, reason) from error
 
 
 def map_s3_error(error: Exception) -> SightlineError:

@@ -1,6 +1,6 @@
 """All services that sightline needs, from Python packages alone: broker, database, object store."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,13 +18,17 @@ class Embedded:
 
     Database and objects persist in the folder; what is on the broker does not survive it. Broker and database run in
     processes of their own, which end with ours however it ends. `topics` are there, with 4 partitions each, when
-    `start` returns (about 2 s). Raises ConfigurationError when the extra `embedded` is not installed, OutageError
+    `start` returns (about 2 s). `on_broker` gets the settings known so far, all but the database's, while that is still
+    starting: what joins a consumer group early waits less. Raises ConfigurationError when the extra `embedded` is not installed, OutageError
     when a service does not come up; nothing is left running then.
     """
 
-    def __init__(self, folder: Path, topics: Iterable[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, topics: Iterable[str] = (), on_broker: Callable[[dict[str, str]], None] | None = None
+    ) -> None:
         self._folder = folder.resolve()
         self._topics = tuple(topics)
+        self._on_broker = on_broker
         self._running = ExitStack()
         self._settings: dict[str, str] = {}
 
@@ -45,9 +49,11 @@ class Embedded:
                 child.start()
             self._settings = {
                 "SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS": broker.address(_START_TIMEOUT_S),
-                "SIGHTLINE_DATABASE_URL": database.address(_START_TIMEOUT_S),
                 "SIGHTLINE_OBJECTS_URL": objects.as_uri(),
             }
+            if self._on_broker is not None:
+                self._on_broker(self.settings())
+            self._settings["SIGHTLINE_DATABASE_URL"] = database.address(_START_TIMEOUT_S)
         except BaseException:
             self.stop()
             raise

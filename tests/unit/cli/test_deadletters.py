@@ -1,0 +1,134 @@
+"""Dead letters read from their topic: the same rows as in the database."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.deadletter import Failed, dead_letter_message
+from schemas.errors import Code, InputError, Stage
+from schemas.frame import Origin
+from schemas.message import Message
+from sightline.cli import deadletter_sources
+from sightline.cli.main import exit_code
+from streams.read import TopicRecord
+
+
+def _letter(number: int, code: Code, stage: Stage) -> Message:
+    headers = [("ce_source", f"/cameras/{number}".encode()), ("odd", b"\xff"), ("empty", None)]
+    failed = Failed(b"key", f"value {number}".encode(), headers, Origin("frames.civic", 0, number), 1000)
+    now = datetime(2026, 3, 1, 0, number, tzinfo=UTC)
+    return dead_letter_message("civic", failed, InputError(code, stage, "why"), now=now, worker="w")
+
+
+_LETTERS = [
+    _letter(0, Code.PICTURE_CORRUPT, Stage.INSPECT),
+    _letter(1, Code.HEADER_MISSING, Stage.FRAME),
+    _letter(2, Code.PICTURE_CORRUPT, Stage.DECODE),
+]
+
+
+@pytest.fixture(autouse=True)
+def _topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        TopicRecord("deadletters.civic", 0, number, 2000, letter.key, letter.value, letter.headers)
+        for number, letter in enumerate(_LETTERS)
+    ]
+
+    def read_to_end(*_: Any, **__: Any) -> Iterator[TopicRecord]:
+        yield from records
+
+    def read_records(_: Any, places: list[Any], **__: Any) -> list[TopicRecord]:
+        return [record for record in records if record.offset == places[0].offset]
+
+    monkeypatch.setattr(deadletter_sources, "read_to_end", read_to_end)
+    monkeypatch.setattr(deadletter_sources, "read_records", read_records)
+    for name in ("SIGHTLINE_DATABASE_URL", "SIGHTLINE_OBJECTS_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _list(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    assert exit_code(["deadletters", "list", "--from-topic", "civic", "--json", *options]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("options", "offsets"),
+    [
+        ([], [2, 1, 0]),
+        (["--code", "picture_corrupt"], [2, 0]),
+        (["--stage", "frame"], [1]),
+        (["--source", "/cameras/0"], [0]),
+        (["--since", "2026-03-01T00:01"], [2, 1]),
+        (["--limit", "1"], [2]),
+        (["--pipeline", "other"], []),
+    ],
+)
+def test_filters_newest_first(options: list[str], offsets: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert [row["dl_offset"] for row in _list(capsys, *options)] == offsets
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["deadletters", "list", "--from-topic", "civic"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["TIME", "PIPELINE", "STAGE", "CODE", "SOURCE", "STATE", "ID"]
+    assert lines[1].split()[:5] == ["2026-03-01T00:02:00Z", "civic", "decode", "picture_corrupt", "/cameras/2"]
+
+
+def test_show_has_every_fact_and_header(capsys: pytest.CaptureFixture[str]) -> None:
+    dl_id = _list(capsys, "--limit", "1")[0]["dl_id"]
+    assert exit_code(["deadletters", "show", dl_id, "--from-topic", "civic", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["code"], shown["reason"], shown["key"], shown["worker"]) == ("picture_corrupt", "why", "key", "w")
+    assert shown["headers"] == [
+        {"name": "ce_source", "value": "/cameras/2"},
+        {"name": "odd", "value": "base64:/w=="},
+        {"name": "empty", "value": None},
+    ]
+    assert exit_code(["deadletters", "show", dl_id, "--from-topic", "civic"]) == 0
+    assert "/cameras/2" in capsys.readouterr().out
+
+
+def test_save_writes_a_new_file_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dl_id = _list(capsys, "--limit", "1")[0]["dl_id"]
+    path = tmp_path / "out.jpg"
+    arguments = ["deadletters", "save", dl_id, "--from-topic", "civic", "-o", str(path)]
+    assert exit_code(arguments) == 0
+    assert path.read_bytes() == b"value 2"
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_bytes(b"mine")
+    assert exit_code(arguments) == 2
+    assert path.read_bytes() == b"mine"
+
+
+def test_bytes_come_from_the_object_store_when_they_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert exit_code(["deadletters", "list", "--from-topic", "civic", "--limit", "1", "--json"]) == 0
+    row = json.loads(capsysbinary.readouterr().out)
+    monkeypatch.setenv("SIGHTLINE_OBJECTS_URL", tmp_path.as_uri())
+    save = ["deadletters", "save", row["dl_id"], "--from-topic", "civic"]
+    assert exit_code(save) == 0
+    assert capsysbinary.readouterr().out == b"value 2"  # not there yet: from Kafka
+    path = tmp_path / row["object_key"]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"stored")
+    assert exit_code(save) == 0
+    assert capsysbinary.readouterr().out == b"stored"
+
+
+def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["deadletters", "show", "nope", "--from-topic", "civic"]) == 1
+    assert capsys.readouterr().err == "there is no dead letter nope\n"
+
+
+def test_without_a_database_the_topic_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["deadletters", "list"]) == 2
+    assert "--from-topic" in capsys.readouterr().err
+
+
+def test_a_topic_knows_no_state() -> None:
+    assert exit_code(["deadletters", "list", "--from-topic", "civic", "--state", "open"]) == 2

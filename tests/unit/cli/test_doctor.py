@@ -1,0 +1,106 @@
+"""What doctor makes of what it sees."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sightline.cli.doctor import kafka, lag
+from sightline.cli.doctor.clocks import check_clock
+from sightline.cli.doctor.finding import Finding, away, exit_code, fail, ok, warn
+from streams.read import TopicRecord
+from streams.topics import ClusterState, TopicState, load_topics_file
+
+_NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        ([], 0),
+        ([ok("a", ""), warn("a", "", "")], 0),
+        ([ok("a", ""), fail("a", "", "")], 1),
+        ([fail("a", "", ""), away("a", "", ""), warn("a", "", "")], 3),
+    ],
+)
+def test_exit_codes(findings: list[Finding], code: int) -> None:
+    assert exit_code(findings) == code
+
+
+@pytest.mark.parametrize(
+    ("theirs_s", "status", "says"),
+    [(0.5, "ok", "differ"), (-0.9, "ok", "differ"), (5.0, "warn", "4 s ahead"), (-7.0, "warn", "7 s behind")],
+)
+def test_clocks(theirs_s: float, status: str, says: str) -> None:
+    finding = check_clock("db", _NOON + timedelta(seconds=theirs_s), _NOON, _NOON + timedelta(seconds=1))
+    assert finding.status == status
+    assert says in finding.says
+
+
+_GOOD = load_topics_file(None).rules("frames.civic").settings()
+
+
+def _topic_findings(settings: dict[str, str], replication: int = 3, brokers: int = 3) -> list[Finding]:
+    return list(kafka._check_topic("frames.civic", TopicState(12, replication, _GOOD | settings), brokers))
+
+
+def test_a_topic_as_it_should_be_has_no_finding() -> None:
+    assert _topic_findings({}) == []
+    assert _topic_findings({"max.message.bytes": str(64 * 1024 * 1024), "retention.ms": "1000"}) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "says"),
+    [
+        ({"max.message.bytes": "1048588"}, "fail", "1048588"),
+        ({"message.timestamp.type": "CreateTime"}, "fail", "times"),
+        ({"cleanup.policy": "compact"}, "fail", "compacted"),
+        ({"min.insync.replicas": "4"}, "fail", "nothing can be published"),
+        ({"min.insync.replicas": "3"}, "warn", "one broker is away"),
+        ({"min.insync.replicas": "1"}, "warn", "one broker alone"),
+    ],
+)
+def test_a_topic_that_is_not(settings: dict[str, str], status: str, says: str) -> None:
+    (finding,) = _topic_findings(settings)
+    assert finding.status == status
+    assert says in finding.says
+    assert finding.advice
+
+
+def test_one_copy_is_warned_about_where_more_could_be() -> None:
+    settings = {"min.insync.replicas": "1"}
+    assert _topic_findings(settings, replication=1, brokers=1) == []
+    (finding,) = _topic_findings(settings, replication=1, brokers=3)
+    assert finding.status == "warn"
+
+
+def test_only_pipelines_in_use_are_checked_unless_asked() -> None:
+    state = TopicState(12, 3, _GOOD)
+    cluster = ClusterState(3, {"frames.civic": state, "alerts": state})
+    assert kafka._in_use(cluster, ["civic", "other"]) == [
+        "frames.civic",
+        "results.civic",
+        "artifacts.civic",
+        "deadletters.civic",
+        "alerts",
+    ]
+    findings = kafka._check_topics(cluster, ["frames.civic", "results.civic"])
+    assert [finding.says for finding in findings] == ["results.civic is missing"]
+    (none,) = kafka._check_topics(cluster, kafka._in_use(ClusterState(1, {}), ["civic"]))
+    assert none.status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "retention_ms", "status"),
+    [(100, 1_000_000, "ok"), (600, 1_000_000, "warn"), (950, 1_000_000, "fail"), (10_000_000, -1, "ok")],
+)
+def test_unread_records_against_retention(age_s: int, retention_ms: int, status: str) -> None:
+    cluster = ClusterState(1, {"frames.civic": TopicState(1, 1, {"retention.ms": str(retention_ms)})})
+    appended = datetime.now(UTC) - timedelta(seconds=age_s)
+    record = TopicRecord("frames.civic", 0, 0, int(appended.timestamp() * 1000), None, b"", [])
+    finding = lag._judge("sightline.worker.civic", [record], cluster)
+    assert finding.status == status
+    assert "frames.civic" in finding.says
+
+
+def test_a_group_without_unread_records() -> None:
+    assert lag._judge("g", [], ClusterState(1, {})).status == "ok"
