@@ -22,6 +22,10 @@ class LagGauges:
         self._clock = clock
         self._next_ask = 0.0
 
+    def ask_soon(self) -> None:
+        """Ask the broker at the next update: partitions are new, and nothing has been fetched of them."""
+        self._next_ask = 0.0
+
     def update(self, tracker: Tracker, *, paused: bool) -> None:
         """Set both gauges for every partition held; may block for a second when the broker is away."""
         now = self._clock.monotonic()

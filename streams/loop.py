@@ -298,6 +298,8 @@ class Loop(Generic[Prepared]):
         for partition in partitions:
             self._tracker.assign(partition.topic, partition.partition)
         consumer.assign(self._offsets.start(partitions))
+        metrics.PARTITIONS.labels(self._group).set(len(partitions))
+        self._lag.ask_soon()
         self._problem = None
         self._joined = True
         self._paused = False  # a new assignment starts unpaused
@@ -321,6 +323,7 @@ class Loop(Generic[Prepared]):
         given_back = sum(self._tracker.revoke(partition.topic, partition.partition) for partition in partitions)
         metrics.RECORDS_HANDED_BACK.labels(self._group).inc(given_back)
         self._offsets.forget(partitions)
+        metrics.PARTITIONS.labels(self._group).set(len(self._tracker.held()))
         for partition in partitions:
             metrics.forget_partition(self._group, partition.topic, partition.partition)
         _log.info("revoked", group=self._group, partitions=len(partitions), given_back=given_back)

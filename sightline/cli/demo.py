@@ -6,6 +6,12 @@ from typing import Annotated
 
 import typer
 
+from schemas.errors import ConfigurationError
+from sightline.cli.output import print_line
+from sightline.demo.display import open_display
+from sightline.demo.run import Options, run_demo
+from sightline.demo.samples import draw_samples
+
 _SECONDS_ELSEWHERE = 30.0
 
 
@@ -38,19 +44,12 @@ def demo(
     if save_photos is not None:
         _save(save_photos, seed)
         return
-    from sightline.demo.display import open_display
-    from sightline.demo.run import Options, run_demo
-
     if seconds is None and not sys.stdout.isatty():
         seconds = _SECONDS_ELSEWHERE
     run_demo(Options(seconds, rate, folder, seed), open_display())
 
 
 def _save(folder: Path, seed: int) -> None:
-    from schemas.errors import ConfigurationError
-    from sightline.cli.output import print_line
-    from sightline.demo.samples import draw_samples
-
     try:
         count = draw_samples(seed).save(folder)
     except OSError as error:

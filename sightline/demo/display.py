@@ -64,7 +64,7 @@ class LineDisplay:
     """Plain lines, each sent off at once: a log or a pipe may be watched."""
 
     def __init__(self) -> None:
-        self._next_s = 0.0
+        self._next_s: float | None = None
 
     def note(self, text: str) -> None:
         """See `Display.note`."""
@@ -73,7 +73,10 @@ class LineDisplay:
 
     def show(self, shown: Shown) -> None:
         """See `Display.show`."""
-        if shown.elapsed_s >= self._next_s:
+        if self._next_s is None:
+            for what, command in shown.hints:
+                self.note(f"{what:<28}{command}")
+        if self._next_s is None or shown.elapsed_s >= self._next_s:
             self._next_s = shown.elapsed_s + _LINE_EVERY_S
             self.note(line(shown))
 

@@ -1,7 +1,6 @@
 """Collects what the system says it did, from every place that it writes to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, func, select

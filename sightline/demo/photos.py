@@ -4,18 +4,18 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import cv2
 import numpy as np
 import pillow_heif
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from sightline.demo.sample import Sample, Verdict
-from sightline.demo.street import SCENES, Picture, draw_street
+from sightline.demo.street import SCENES, Picture, as_picture, draw_street
 
-_FORMATS = {
+_FORMATS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     ".jpg": ("image/jpeg", "JPEG", {"quality": 80}),
     ".png": ("image/png", "PNG", {"compress_level": 6}),
     ".webp": ("image/webp", "WEBP", {"quality": 75, "method": 1}),
@@ -34,7 +34,7 @@ _CAMERA = {
 
 
 def _smaller(width: int, height: int) -> Callable[[Picture], Picture]:
-    return lambda picture: _pixels(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+    return lambda picture: as_picture(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _same(picture: Picture) -> Picture:
@@ -42,23 +42,23 @@ def _same(picture: Picture) -> Picture:
 
 
 def _blurred(picture: Picture) -> Picture:
-    return _pixels(cv2.GaussianBlur(picture, (0, 0), 7))
+    return as_picture(cv2.GaussianBlur(picture, (0, 0), 7))
 
 
 def _shaken(picture: Picture) -> Picture:
-    return _pixels(cv2.blur(cv2.blur(picture, (61, 9)), (9, 5)))
+    return as_picture(cv2.blur(cv2.blur(picture, (61, 9)), (9, 5)))
 
 
 def _dark(picture: Picture) -> Picture:
-    return _pixels(picture * 0.11)
+    return as_picture(picture * 0.11)
 
 
 def _burnt_out(picture: Picture) -> Picture:
-    return _pixels(picture * 1.8 + 160.0)
+    return as_picture(picture * 1.8 + 160.0)
 
 
 def _foggy(picture: Picture) -> Picture:
-    return _pixels(cv2.GaussianBlur(picture, (0, 0), 2) * 0.16 + 165.0)
+    return as_picture(cv2.GaussianBlur(picture, (0, 0), 2) * 0.16 + 165.0)
 
 
 def _grey(picture: Picture) -> Picture:
@@ -138,7 +138,3 @@ def _exif(photo: _Photo) -> bytes:
         tags[_ORIENTATION], tags[_MAKE], tags[_MODEL] = photo.orientation, "Sightline", "Demo camera"
         tags[_CAMERA_DIRECTORY] = dict(_CAMERA)
     return tags.tobytes()
-
-
-def _pixels(levels: NDArray[np.generic]) -> Picture:
-    return np.clip(levels, 0, 255).astype(np.uint8)

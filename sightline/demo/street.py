@@ -1,6 +1,7 @@
 """Draws street scenes as a citizen photographs them: something is wrong in each."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,12 @@ def draw_street(scene: str, seed: int) -> Picture:
     _ground(picture)
     SCENES[scene](picture, chance)
     return _with_texture(picture, chance)
+
+
+def as_picture(levels: NDArray[Any]) -> Picture:
+    """Round grey levels of any kind to those that a picture has."""
+    picture: Picture = np.clip(levels, 0, 255).astype(np.uint8)
+    return picture
 
 
 def _sky(picture: Picture) -> None:
@@ -152,9 +159,9 @@ def _blob(centre: _Point, across: float, along: float, chance: np.random.Generat
 def _with_texture(picture: Picture, chance: np.random.Generator) -> Picture:
     """Add rough surfaces, light that falls off to the corners, and the sensor's grain."""
     rough = cv2.resize(chance.standard_normal((HEIGHT // 3, WIDTH // 3), np.float32), (WIDTH, HEIGHT))
-    rough[:_HORIZON] *= 0.35
+    rough[:_HORIZON] = rough[:_HORIZON] * 0.35
     y, x = np.ogrid[-1.0 : 1.0 : HEIGHT * 1j, -1.0 : 1.0 : WIDTH * 1j]
     light = (1.06 - 0.16 * (x * x + y * y)).astype(np.float32)
     grain = chance.standard_normal((HEIGHT, WIDTH), np.float32) * _GRAIN + rough * 9
     lit = (picture * 1.25 - 18) * light[:, :, None] + grain[:, :, None]
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return as_picture(lit)

@@ -17,7 +17,6 @@ def summary_lines(
     results, letters = len(evidence.result_rows), len(evidence.letter_rows)
     verdicts = Counter(row.verdict for row in evidence.result_rows)
     codes = {letter.code for letter in evidence.letter_rows}
-    frames = {row.origin for row in (*evidence.result_rows, *evidence.letter_rows)}
     pictures = {key for row in evidence.result_rows for key, _ in row.kept}
     originals = {letter.object_key for letter in evidence.letter_rows if letter.object_key is not None}
     yield ""
@@ -26,7 +25,7 @@ def summary_lines(
         f"answered     {results} results ({verdicts['accepted']} accepted, {verdicts['rejected']} rejected)"
         f" + {letters} dead letters ({len(codes)} different codes) = {results + letters}"
     )
-    yield f"PostgreSQL   {results} + {letters} rows, of {len(frames)} frames"
+    yield f"PostgreSQL   {results} + {letters} rows, of {len(set(evidence.answered_rows()))} frames"
     yield (
         f"objects      {len(pictures & evidence.objects.keys())} pictures (the same bytes lie there once)"
         f" + {len(originals & evidence.objects.keys())} originals of dead letters"

@@ -49,6 +49,10 @@ class Evidence:
     objects: Mapping[str, str]
     lost_ranges: int = 0
 
+    def answered_rows(self) -> list[Origin]:
+        """Return the origin of each row, of whatever table."""
+        return [row.origin for row in self.result_rows] + [row.origin for row in self.letter_rows]
+
 
 def verify(evidence: Evidence) -> list[str]:
     """Return every finding: lost, doubled, made up, wrong or changed; none when all is in order."""
@@ -56,9 +60,7 @@ def verify(evidence: Evidence) -> list[str]:
         *(f"not sent: {sample.name}: {error}" for sample, error in evidence.refused),
         *([f"lost: {evidence.lost_ranges} ranges of offsets"] if evidence.lost_ranges else []),
         *_answered_once("on the topics", evidence.sent, [answer.origin for answer in evidence.answers]),
-        *_answered_once(
-            "in the database", evidence.sent, [row.origin for row in (*evidence.result_rows, *evidence.letter_rows)]
-        ),
+        *_answered_once("in the database", evidence.sent, evidence.answered_rows()),
         *_right(evidence),
         *_kept(evidence),
     ]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.deadletter import DeadLetter
+from schemas.errors import Code
 from schemas.result import Check, Result
 from sightline.demo.tally import Books, SentFrame
 from sightline.demo.watch import Progress
@@ -17,9 +18,11 @@ from sightline.demo.watch import Progress
 _COLOURS = {"accepted": "green", "rejected": "red"}
 _LEVELS = {"excellent": "bright_green", "good": "green", "fair": "yellow", "poor": "red"}
 _PROBLEM = "yellow"
+_CODE_WIDTH = max(len(code) for code in Code)
 _MOST_LETTERS, _LEAST_ROWS = 8, 3
-# Lines that are always there: frame, figures, two headings with their tables' heads, hints.
-_FIXED_LINES = 19
+# Lines that are always there: frame, figures, two headings with their tables' heads.
+_FIXED_LINES = 11
+_ROOM_FOR_HINTS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,9 @@ class Shown:
 
 def picture(shown: Shown, height: int) -> RenderableType:
     """Draw everything, in at most `height` lines where there is room for the least."""
-    room = max(height - _FIXED_LINES, 2 * _LEAST_ROWS)
+    room = height - _FIXED_LINES
+    hints = shown.hints if room >= _ROOM_FOR_HINTS else shown.hints[:1]
+    room = max(room - len(hints) - 1, 2 * _LEAST_ROWS)
     letters = min(max(room // 3, _LEAST_ROWS), _MOST_LETTERS)
     minutes, seconds = divmod(int(shown.elapsed_s), 60)
     return Panel(
@@ -46,7 +51,7 @@ def picture(shown: Shown, height: int) -> RenderableType:
             _results(shown.books.newest_results[: room - letters]),
             Text("Dead letters", style="bold"),
             _letters(shown.books.newest_letters[:letters]),
-            _hints(shown.hints),
+            _hints(hints),
         ),
         title="[bold]sightline demo[/bold]: civic photo quality",
         subtitle=f"{minutes:02}:{seconds:02}, {shown.state}",
@@ -90,7 +95,14 @@ def _figures(shown: Shown) -> RenderableType:
 
 
 def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
-    table = _table(("camera", 20), ("picture", 30), ("verdict", 9), ("score", 5), ("level", 9), ("failed checks", 42))
+    table = _table(
+        ("camera", 20, None),
+        ("picture", 30, None),
+        ("verdict", 0, 8),
+        ("score", 0, 5),
+        ("level", 0, 9),
+        ("failed checks", 42, None),
+    )
     for frame, result in rows:
         verdict, quality = result.verdict or "", result.quality
         table.add_row(
@@ -105,17 +117,17 @@ def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
 
 
 def _letters(rows: Iterable[tuple[SentFrame, DeadLetter]]) -> Table:
-    table = _table(("camera", 20), ("picture", 20), ("code", 22), ("reason", 54))
+    table = _table(("camera", 20, None), ("picture", 30, None), ("code", 0, _CODE_WIDTH), ("reason", 42, None))
     for frame, letter in rows:
         table.add_row(frame.source, frame.sample.name, Text(letter.code, style=_PROBLEM), Text(letter.reason))
     return table
 
 
-def _table(*columns: tuple[str, int]) -> Table:
-    """Make a table whose columns share the width in the same way whatever stands in them, so that nothing jumps."""
+def _table(*columns: tuple[str, int, int | None]) -> Table:
+    """Make a table of columns with a share, or with a width of their own: whatever stands in them, nothing jumps."""
     table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
-    for name, share in columns:
-        table.add_column(name, ratio=share, no_wrap=True, overflow="ellipsis")
+    for name, share, width in columns:
+        table.add_column(name, ratio=share or None, width=width, no_wrap=True, overflow="ellipsis")
     return table
 
 

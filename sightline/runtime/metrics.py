@@ -35,6 +35,7 @@ PAUSED = Gauge("sightline_paused", "1 while consumption is paused because someth
 OUTAGES = Counter("sightline_outages", "Tries that met a service away or set up wrongly.", ("group", "service"))
 WAITING = Gauge("sightline_waiting", "1 while a service is waited for.", ("group", "service"))
 REBALANCES = Counter("sightline_rebalances", "Partitions assigned, revoked or lost, by kind.", ("group", "kind"))
+PARTITIONS = Gauge("sightline_partitions", "Partitions assigned to this process.", ("group",))
 EVICTIONS = Counter("sightline_evictions", "Times that max.poll.interval.ms was overrun.", ("group",))
 COMMIT_ERRORS = Counter("sightline_commit_errors", "Offset commits that failed.", ("group", "code"))
 RECORDS_HANDED_BACK = Counter(

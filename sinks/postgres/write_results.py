@@ -54,15 +54,15 @@ def write_results(cursor: Cursor, entries: Sequence[ResultEntry], now: datetime)
     5. Settle the dead letters of their frames.
     """
     # 1.
-    unique: dict[str, ResultEntry] = {}
-    repeats = [entry for entry in entries if unique.setdefault(entry.result["result_id"], entry) is not entry]
-    batch = [unique[result_id] for result_id in sorted(unique)]
+    first = {entry.result["result_id"]: place for place, entry in reversed(list(enumerate(entries)))}
+    batch = [entries[first[result_id]] for result_id in sorted(first)]
+    repeats = [entry for place, entry in enumerate(entries) if first[entry.result["result_id"]] != place]
     # 2.
     stored = _stored_bodies(cursor, batch)
     new = [entry for entry in batch if entry.key not in stored]
     repeats += [entry for entry in batch if entry.key in stored]
     differing = sum(
-        not _same(entry, stored.get(entry.key) or _body(unique[entry.result["result_id"]])) for entry in repeats
+        not _same(entry, stored.get(entry.key) or _body(entries[first[entry.result["result_id"]]])) for entry in repeats
     )
     # 3.
     reused = _reused(cursor, batch)

@@ -85,5 +85,4 @@ def test_a_worker_without_partitions_is_healthy(world: World) -> None:
 
 
 def _partitions(worker: Running) -> int:
-    """Count the partitions that a worker reports the lag of."""
-    return sum(line.startswith("sightline_consumer_lag{") for line in worker.get("/metrics")[1].splitlines())
+    return int(worker.metric("sightline_partitions"))

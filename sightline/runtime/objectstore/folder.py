@@ -11,7 +11,8 @@ from schemas.errors import Code, InputError, OutageError, SetupError, SightlineE
 from sightline.runtime.objectstore.base import SERVICE, ObjectInfo, ObjectNotFoundError, ObjectTooLargeError, check_key
 
 _TEMPORARY = ".part-"
-_REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EINVAL}
+# EEXIST: a folder cannot be made where an object lies.
+_REFUSED = {errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EINVAL}
 _SETUP = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 

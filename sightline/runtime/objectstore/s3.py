@@ -31,6 +31,7 @@ _SETUP = {
     "PermanentRedirect",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
+    "XAdminUserNotFound",  # versitygw's word for InvalidAccessKeyId
 }
 _REFUSED = {
     "EntityTooLarge",

@@ -1,4 +1,6 @@
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -16,6 +18,7 @@ from schemas.result import (
     Result,
     WireModel,
 )
+from sightline.runtime.objectstore.folder import FolderStore
 from sinks.objects.sink import ObjectEntry, ObjectsSink
 from sinks.postgres import columns
 from sinks.postgres.entries import AlertEntry, DeadLetterEntry, ResultEntry
@@ -55,6 +58,13 @@ def test_columns_are_fields_of_the_wire_model(typed_dict: Any, model: type[WireM
     for name in hints:
         assert (name in typed_dict.__required_keys__) <= wire[name].is_required(), name
         assert (type(None) in get_args(hints[name])) == (type(None) in get_args(wire[name].annotation)), name
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[ObjectsSink]:
+    opened = ObjectsSink(FolderStore(tmp_path), threads=1)
+    yield opened
+    opened.close()
 
 
 def read_result(record: SinkRecord) -> ResultEntry:
@@ -183,19 +193,13 @@ def test_a_dead_letter_is_kept_without_the_offending_field(name: str, value: byt
 
 @pytest.mark.parametrize("headers", [None, [], [("dl_id", b"x")], [("dl_id", None), ("a\x00", None)]])
 def test_a_dead_letter_without_a_block_is_kept_by_both_sinks_under_one_key(
-    headers: list[tuple[str, bytes | None]] | None,
+    headers: list[tuple[str, bytes | None]] | None, sink: ObjectsSink
 ) -> None:
     made = with_headers(dead_letter_record(), headers)
     letter = read_letter(made)
-    sink = ObjectsSink(_NoStore(), threads=1)  # type: ignore[arg-type] - reading touches no store
     assert sink.read(made) == ObjectEntry(letter["object_key"], b"broken", "application/octet-stream")
-    sink.close()
     assert (letter["code"], letter["stage"]) == ("record_invalid", "sink.postgres")
     assert "\\u0000" not in letter["headers"]
-
-
-class _NoStore:
-    pass
 
 
 def test_a_result_that_was_dead_lettered_has_its_camera_from_the_key() -> None:
@@ -207,17 +211,13 @@ def test_a_result_that_was_dead_lettered_has_its_camera_from_the_key() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a//b", "../a", "a/./b", "a\nb", "k" * 1025, "\u00e9" * 513])
-def test_names_that_no_object_may_have(key: str) -> None:
-    sink = ObjectsSink(_NoStore(), threads=1)  # type: ignore[arg-type] - reading touches no store
+def test_names_that_no_object_may_have(key: str, sink: ObjectsSink) -> None:
     with pytest.raises(InputError) as caught:
         sink.read(artifact_record(key, b"x"))
-    sink.close()
     assert (caught.value.code, caught.value.stage) == (Code.OBJECT_REJECTED, Stage.SINK_OBJECTS)
 
 
-def test_a_picture_must_be_what_its_name_says() -> None:
-    sink = ObjectsSink(_NoStore(), threads=1)  # type: ignore[arg-type] - reading touches no store
+def test_a_picture_must_be_what_its_name_says(sink: ObjectsSink) -> None:
     assert sink.read(artifact_record(picture_key(b"x"), b"x")).key == picture_key(b"x")
     with pytest.raises(InputError, match="object_rejected"):
         sink.read(artifact_record(picture_key(b"x"), b"y"))
-    sink.close()
