@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
+    ClusterMetadata,
     ConfigEntry,
     ConfigResource,
     ConfigSource,
@@ -116,10 +117,11 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """What of the cluster matters to a plan. `topics` lacks those that don't exist."""
+    """What of the cluster matters to a plan. `topics` lacks those that don't exist; `away` counts dead brokers."""
 
     brokers: int
     topics: dict[str, TopicState]
+    away: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,14 @@ def read_cluster(admin: AdminClient, wanted: Sequence[str], timeout_s: float) ->
         )
         for name, partitions in found.items()
     }
-    return ClusterState(len(listed.brokers), states)
+    # A broker that is down is no longer listed, but its copies are: three brokers must not pass for one.
+    known = set(listed.brokers) | _holders(listed)
+    return ClusterState(len(known), states, away=len(known) - len(listed.brokers))
+
+
+def _holders(listed: ClusterMetadata) -> set[int]:
+    partitions = [partition for topic in listed.topics.values() for partition in topic.partitions.values()]
+    return {broker for partition in partitions for broker in partition.replicas}
 
 
 def make_plan(file: TopicsFile, wanted: Sequence[str], cluster: ClusterState) -> Plan:

@@ -59,8 +59,8 @@ class Options:
 def run_demo(options: Options, display: Display) -> None:
     """Run the demo; it has succeeded when everything that was sent came out right.
 
-    Raises VerificationError when it did not, ConfigurationError, OutageError when a service or process does not come up or ends, KeyboardInterrupt
-    before the flow has begun. However it ends, nothing is left running.
+    Raises VerificationError when it did not, ConfigurationError, OutageError when a service or process does not
+    come up or ends, KeyboardInterrupt before the flow has begun. However it ends, nothing is left running.
     """
     require_extra()
     with demo_folder(options.folder) as folder, _terminated_as_interrupted():

@@ -16,12 +16,12 @@ from sightline.demo.tally import Books, SentFrame
 from sightline.demo.watch import Progress
 
 _COLOURS = {"accepted": "green", "rejected": "red"}
-_LEVELS = {"excellent": "bright_green", "good": "green", "fair": "yellow", "poor": "red"}
+_LEVELS = {"excellent": "bold green", "good": "green", "fair": "yellow", "poor": "red"}
 _PROBLEM = "yellow"
 _CODE_WIDTH = max(len(code) for code in Code)
 _MOST_LETTERS, _LEAST_ROWS = 8, 3
-# Lines that are always there: frame, figures, two headings with their tables' heads.
-_FIXED_LINES = 11
+# Lines that are always there: frame, figures, two headings with their tables' heads, blank ones between.
+_FIXED_LINES = 13
 _ROOM_FOR_HINTS = 24
 
 
@@ -49,8 +49,10 @@ def picture(shown: Shown, height: int) -> RenderableType:
             Text(),
             Text("Results", style="bold"),
             _results(shown.books.newest_results[: room - letters]),
+            Text(),
             Text("Dead letters", style="bold"),
             _letters(shown.books.newest_letters[:letters]),
+            Text(),
             _hints(hints),
         ),
         title="[bold]sightline demo[/bold]: civic photo quality",
@@ -86,7 +88,7 @@ def _figures(shown: Shown) -> RenderableType:
         (books.results, "results", "bold green"),
         (books.dead_letters, "dead letters", f"bold {_PROBLEM}"),
         (books.in_flight, "in flight", "bold"),
-        (progress.rows, "rows in PostgreSQL", "bold cyan"),
+        (progress.rows, "rows", "bold cyan"),
         (progress.objects, "objects", "bold cyan"),
     ):
         first.append(f"{number}", style=style).append(f" {words}   ")
@@ -117,7 +119,7 @@ def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
 
 
 def _letters(rows: Iterable[tuple[SentFrame, DeadLetter]]) -> Table:
-    table = _table(("camera", 20, None), ("picture", 30, None), ("code", 0, _CODE_WIDTH), ("reason", 42, None))
+    table = _table(("camera", 20, None), ("picture", 20, None), ("code", 0, _CODE_WIDTH), ("reason", 60, None))
     for frame, letter in rows:
         table.add_row(frame.source, frame.sample.name, Text(letter.code, style=_PROBLEM), Text(letter.reason))
     return table

@@ -47,7 +47,7 @@ def is_refused(error: KafkaError) -> bool:
 def map_kafka_error(error: KafkaError) -> OutageError:
     """Say what to wait for. Everything that is not the message's fault is an outage; some are of our own setup."""
     kind = SetupError if error.code() in _SETUP else OutageError
-    return kind(SERVICE, error.name())
+    return kind(SERVICE, f"{error.str()} ({error.name()})")
 
 
 def make_consumer(

@@ -60,8 +60,8 @@ def test_ten_random_kills_while_5000_frames_flow(world: World) -> None:
     [
         (("worker",), "after-produce:3"),
         (("worker",), "after-acknowledge:20"),
-        (("sink", "postgres"), "after-database:2"),
-        (("sink", "objects"), "after-object:2"),
+        (("sink", "postgres"), "after-database:1"),
+        (("sink", "objects"), "after-object:1"),
     ],
 )
 def test_killed_in_a_dangerous_window(world: World, arguments: tuple[str, ...], point: str) -> None:

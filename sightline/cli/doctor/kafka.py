@@ -41,6 +41,9 @@ def _in_use(cluster: ClusterState, known: Sequence[str]) -> list[str]:
 
 
 def _check_brokers(cluster: ClusterState) -> Finding:
+    if cluster.away:
+        says = f"{cluster.away} of {cluster.brokers} brokers are away"
+        return warn(_CHECK, says, "bring them back before another one goes")
     if cluster.brokers > 1:
         return ok(_CHECK, f"reached: {cluster.brokers} brokers")
     advice = "have three brokers where frames must survive a disk"

@@ -102,5 +102,19 @@ def test_unread_records_against_retention(age_s: int, retention_ms: int, status:
     assert "frames.civic" in finding.says
 
 
+@pytest.mark.parametrize(
+    ("cluster", "status", "says"),
+    [
+        (ClusterState(3, {}), "ok", "3 brokers"),
+        (ClusterState(3, {}, away=1), "warn", "1 of 3 brokers are away"),
+        (ClusterState(1, {}), "warn", "one broker"),
+    ],
+)
+def test_brokers(cluster: ClusterState, status: str, says: str) -> None:
+    finding = kafka._check_brokers(cluster)
+    assert finding.status == status
+    assert says in finding.says
+
+
 def test_a_group_without_unread_records() -> None:
     assert lag._judge("g", [], ClusterState(1, {})).status == "ok"

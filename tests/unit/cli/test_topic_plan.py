@@ -1,8 +1,10 @@
 """From topics as they are to topics as they should be."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
+from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata
 
 from schemas.errors import ConfigurationError
 from streams.topics import (
@@ -12,6 +14,7 @@ from streams.topics import (
     TopicState,
     load_topics_file,
     make_plan,
+    read_cluster,
     topics_of,
 )
 
@@ -70,6 +73,27 @@ def test_one_broker_gets_one_copy_and_a_warning() -> None:
     assert plan.changes[0].after["min.insync.replicas"] == "1"
     assert len(plan.warnings) == 1
     assert "one broker" in plan.warnings[0]
+
+
+class _Admin:
+    """A cluster of three of which one broker answers, seen through the client's own classes."""
+
+    def list_topics(self, timeout: float) -> ClusterMetadata:
+        assert timeout == 1
+        partition = PartitionMetadata()
+        partition.replicas = [1, 2, 3]
+        topic = TopicMetadata()
+        topic.partitions = {0: partition}
+        listed = ClusterMetadata()
+        listed.brokers = {1: BrokerMetadata()}
+        listed.topics = {"__consumer_offsets": topic}
+        return listed
+
+
+def test_three_brokers_of_which_two_are_down_do_not_pass_for_one() -> None:
+    cluster = read_cluster(cast("AdminClient", _Admin()), ["alerts"], 1)
+    assert (cluster.brokers, cluster.away, cluster.topics) == (3, 2, {})
+    assert make_plan(load_topics_file(None), ["alerts"], cluster).changes[0].after["replication"] == "3"
 
 
 def test_two_brokers_for_three_copies_are_a_mistake_or_an_outage() -> None:

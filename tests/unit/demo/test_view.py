@@ -1,0 +1,76 @@
+"""What is shown fits the terminal, and says what there is to say."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from schemas.deadletter import DeadLetter
+from schemas.errors import Code, Stage
+from schemas.frame import Origin
+from schemas.result import Check, Quality, Result
+from sightline.demo.display import LineDisplay
+from sightline.demo.sample import Sample
+from sightline.demo.tally import Books, SentFrame
+from sightline.demo.view import Shown, latency, line, picture
+from sightline.demo.watch import Progress
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HINTS = (("in another terminal:", ". env.sh"), ("  what failed", "sightline deadletters list"))
+
+
+def _books(answers: int) -> Books:
+    sample = Sample("lamp-shaken.jpg", b"", "image/jpeg", Code.VALUE_EMPTY)
+    frame = SentFrame(Origin("frames.civic", 0, 0), sample, "/city/5/phone-ada", NOW, "frame")
+    checks = [Check(name="blur", passed=False, value=1, score=1, reason="so")]
+    result = Result(
+        result_id="r", frame_id="f", pipeline="civic", source="/a", captured_at=NOW, processed_at=NOW,
+        verdict="rejected", score=60.3, quality=Quality(score=60.3, level="fair", checks=checks),
+    )  # fmt: skip
+    letter = DeadLetter("d", Stage.FRAME, Code.HEADER_MISSING, "ce_id is missing", 1, frame.origin, NOW, "me")
+    return Books(
+        sent=2 * answers, results=answers, dead_letters=answers, in_flight=0, rate=8.0,
+        latencies_s=[0.01] * 90 + [0.5] * 10 if answers else [],
+        newest_results=[(frame, result)] * answers, newest_letters=[(frame, letter)] * answers, first_answer_at=None,
+    )  # fmt: skip
+
+
+def _draw(shown: Shown, width: int, height: int) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    with console.capture() as capture:
+        console.print(picture(shown, height))
+    return capture.get()
+
+
+@pytest.mark.parametrize("answers", [0, 1, 60])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (140, 42), (220, 90)])
+def test_the_picture_fits_the_terminal(answers: int, width: int, height: int) -> None:
+    drawn = _draw(Shown(12, _books(answers), Progress(), HINTS), width, height).splitlines()
+    assert len(drawn) <= height
+    assert max(map(len, drawn)) <= width
+
+
+def test_the_picture_names_verdict_check_and_code() -> None:
+    drawn = _draw(Shown(75, _books(3), Progress(6, 5, 4), HINTS), 140, 42)
+    for words in ("rejected", "60.3", "fair", "blur", "header_missing", "ce_id is missing", "lamp-shaken.jpg",
+                  "6 rows", "5 objects", "01:15", "sightline deadletters list", "p50 10 ms, p95 500 ms"):  # fmt: skip
+        assert words in drawn
+
+
+def test_the_line_has_all_counts() -> None:
+    text = line(Shown(75, _books(3), Progress(6, 5, 4), HINTS))
+    assert "sent 6, results 3, dead letters 3, in flight 0, rows 6, objects 5" in text
+
+
+def test_latency_without_answers() -> None:
+    assert latency(_books(0)) == "not known yet"
+
+
+def test_lines_come_now_and_then_and_hints_once(capsys: pytest.CaptureFixture[str]) -> None:
+    display = LineDisplay()
+    for tenths in range(101):
+        display.show(Shown(5 + tenths / 10, _books(1), Progress(), HINTS))
+    written = capsys.readouterr().out.splitlines()
+    assert len(written) == len(HINTS) + 3
+    assert ". env.sh" in written[0]
