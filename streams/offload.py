@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from sinks.objects.keys import dead_letter_key
-
 from schemas.deadletter import parse_dead_letter
 from schemas.errors import SetupError
 from schemas.message import Message
 from schemas.topics import pipeline_of
 from sightline.runtime.objectstore import ObjectStore
+from sinks.objects.keys import dead_letter_key
 
 # The topics take 16 MiB a message; key, headers and the record's own frame need some of that.
 ARTIFACT_LIMIT_BYTES = 16 * 1024 * 1024 - 64 * 1024

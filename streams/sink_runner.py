@@ -101,6 +101,7 @@ class SinkHandler(Generic[Entry]):
         metrics.ROWS_STORED.labels(*labels).inc(report.stored)
         metrics.ROWS_REPEATED.labels(*labels).inc(report.repeated)
         metrics.ROWS_DIFFERING.labels(*labels).inc(report.differing)
+        metrics.EVENT_IDS_REUSED.labels(self._pipeline or "").inc(report.reused)
 
 
 def _finish(records: Sequence[Record]) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from processors.pipeline import process
-
 from processors.outcome import Artifact, Context, Failure, Outcome, Success
+from processors.pipeline import process
 from schemas.encoding import from_timestamp_ms
 from schemas.errors import Code, InputError, OutageError, Stage
 from schemas.frame import Frame, Origin, parse_frame

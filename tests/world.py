@@ -404,7 +404,7 @@ def make_world(
         "SIGHTLINE_LOG_FORMAT": "json",
     }
     settings = S3Settings(
-        endpoint_url=s3["endpoint_url"], access_key_id=s3["access_key"], secret_access_key=s3["secret_key"],  # type: ignore[arg-type]
+        endpoint_url=s3["endpoint_url"], access_key_id=s3["access_key"], secret_access_key=s3["secret_key"],
         region="us-east-1",
     )  # fmt: skip
     world = World(

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from sinks.objects.sink import ObjectsSink
 
 from schemas import topics
 from sightline.cli.pipelines import load_definition
@@ -14,6 +13,7 @@ from sightline.runtime.faults import AFTER_DATABASE, AFTER_OBJECT, Faults
 from sightline.runtime.log import configure_logging
 from sightline.runtime.objectstore import open_store
 from sightline.runtime.settings import Settings, load_settings
+from sinks.objects.sink import ObjectsSink
 from sinks.postgres.sink import PostgresSink
 from sinks.protocol import Sink
 from streams.alerts import Alarm

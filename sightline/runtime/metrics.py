@@ -52,6 +52,9 @@ ROWS_REPEATED = Counter("sightline_rows_repeated", "Records that a sink had alre
 ROWS_DIFFERING = Counter(
     "sightline_rows_differing", "Repeats that differed from what is stored; the first stays.", ("sink", "pipeline")
 )
+EVENT_IDS_REUSED = Counter(
+    "sightline_event_ids_reused", "Results whose event id its source had used for another frame.", ("pipeline",)
+)
 ALERTS = Counter("sightline_alerts", "Alerts raised.", ("rule",))
 
 

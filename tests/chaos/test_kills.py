@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from schemas.headers import Headers
 from tests.audit import assert_sound
 from tests.pictures import TEN_WAYS, headers, jpeg
 from tests.world import World, wait_for
@@ -41,7 +42,9 @@ def test_ten_random_kills_while_5000_frames_flow(world: World) -> None:
     rows = Supervised(world, "sink", "postgres", world.pipeline)
     objects = Supervised(world, "sink", "objects", world.pipeline)
     everybody = [worker, second, rows, objects]
-    frames = [(jpeg(n), headers(f"e{n}", f"/cameras/{n % 12}")) for n in range(5000)]
+    frames: list[tuple[bytes | None, Headers]] = [
+        (jpeg(n), headers(f"e{n}", f"/cameras/{n % 12}")) for n in range(5000)
+    ]
     frames[::500] = [TEN_WAYS[n].make(n, f"broken{n}", "/cameras/broken") for n in range(10)]
     published = []
     for start in range(0, 5000, 500):

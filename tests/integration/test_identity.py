@@ -27,6 +27,7 @@ def test_a_camera_that_restarts_its_counter_makes_new_frames(world: World) -> No
     assert_sound(world, published)
     alerts = "SELECT count(*) FROM alerts WHERE rule = 'event-id-reused' AND source = '/cameras/1'"
     wait_for(lambda: world.sql(alerts)[0][0] == 1, 30, "one alert of reused ids")
+    assert sink.metric("sightline_event_ids_reused_total", pipeline=world.pipeline) == 100
     assert sink.metric("sightline_rows_repeated_total", pipeline=world.pipeline) == 100
 
 

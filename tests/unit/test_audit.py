@@ -15,7 +15,8 @@ from tests.world import Published
 def _sound() -> Evidence:
     """Three frames with results, one dead letter, an artifact and the dead letter's object."""
     published = [
-        Published("frames.x", 0, n, 1_700_000_000_000, b"/c", b"picture %d" % n, headers(f"e{n}", "/c")) for n in range(4)
+        Published("frames.x", 0, n, 1_700_000_000_000, b"/c", b"picture %d" % n, headers(f"e{n}", "/c"))
+        for n in range(4)
     ]
     frames = [
         parse_frame(p.value, p.headers, Origin(*p.origin), p.timestamp_ms).frame_id for p in published[:3]

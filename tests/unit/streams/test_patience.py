@@ -57,7 +57,11 @@ def test_records_that_went_to_somebody_else_are_left_alone() -> None:
 
 def test_a_revoke_ends_the_waiting() -> None:
     tracker, record = _held()
-    patience = Patience("g", tracker, lambda _: tracker.revoke("frames.x", 0))
+
+    def revoke(_: OutageError) -> None:
+        tracker.revoke("frames.x", 0)
+
+    patience = Patience("g", tracker, revoke)
 
     def act() -> None:
         raise OutageError("postgres", "away")

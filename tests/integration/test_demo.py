@@ -1,0 +1,209 @@
+"""`sightline demo` as a user starts it: it ends well, finds what is wrong, and leaves nothing running."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Demo:
+    """A running demo."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sightline.cli.main", "demo", *arguments],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            # Somebody's real services: the demo must not go near them.
+            env=os.environ | {"SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "SIGHTLINE_CONFIG": "/nowhere.yaml"},
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self.family: set[psutil.Process] = set()
+
+    def read_until(self, pattern: str) -> "re.Match[str]":
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            found = re.search(pattern, line)
+            if found:
+                return found
+        raise AssertionError(f"ended without {pattern!r}:\n{self.text}")
+
+    def finish(self, timeout_s: float = 90) -> int:
+        """Read to the end, and return the exit code."""
+        rest, _ = self.process.communicate(timeout=timeout_s)
+        self.lines += rest.splitlines()
+        return self.process.returncode
+
+    def remember_family(self) -> None:
+        """Note all processes of the demo: its children, and the database, which is nobody's child."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        database = [process for process in psutil.process_iter(["cmdline"]) if self._is_database(process)]
+        self.family |= {*children, *database}
+
+    def _is_database(self, process: psutil.Process) -> bool:
+        return f"{self.folder}/postgres" in " ".join(process.info["cmdline"] or ())
+
+    def child(self, word: str) -> psutil.Process:
+        return next(
+            process for process in self.family if word in process.cmdline() and "tethered" in str(process.cmdline())
+        )
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.lines[0].rsplit(" in ", 1)[1])
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@contextmanager
+def _demo(*arguments: str) -> Iterator[Demo]:
+    """Start a demo, wait until frames are answered, and see at the end that nothing of it is left."""
+    demo = Demo(*arguments)
+    try:
+        demo.read_until(r"^sightline demo, in ")
+        demo.read_until(r"results [1-9]")
+        demo.remember_family()
+        assert len(demo.family) >= 6, demo.family  # broker, database, its keeper, worker, two sinks
+        yield demo
+        _wait_for(lambda: not [p for p in demo.family if _runs(p)], 20, f"all ended: {demo.family}")
+    finally:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+        assert demo.process.stdout is not None
+        demo.process.stdout.close()
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user can enter, which pytest's are not when we are root."""
+    path = Path(tempfile.mkdtemp(prefix="sightline-test-demo-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _numbers(demo: Demo, pattern: str) -> list[int]:
+    found = re.search(pattern, demo.text)
+    assert found is not None, demo.text
+    return [int(number) for number in found.groups()]
+
+
+def _assert_adds_up(demo: Demo) -> None:
+    [sent] = _numbers(demo, r"sent +(\d+) frames")
+    results, accepted, rejected, letters, answered = _numbers(
+        demo, r"answered +(\d+) results \((\d+) accepted, (\d+) rejected\) \+ (\d+) dead letters .* = (\d+)"
+    )
+    assert sent == answered == results + letters > 20
+    assert accepted + rejected == results
+    assert accepted > 0
+    assert rejected > 0
+    assert letters > 0
+    assert _numbers(demo, r"PostgreSQL +(\d+) \+ (\d+) rows, of (\d+) frames") == [results, letters, sent]
+    assert "nothing lost, doubled or wrong" in demo.text
+
+
+def test_where_there_is_no_terminal_it_ends_by_itself_and_adds_up() -> None:
+    with _demo("--seconds", "8") as demo:
+        assert demo.finish() == 0, demo.text
+        _assert_adds_up(demo)
+    assert not demo.folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_flow_and_the_books_are_closed(number: signal.Signals) -> None:
+    with _demo("--seconds", "600", "--rate", "20") as demo:
+        demo.read_until(r"results \d\d")
+        demo.process.send_signal(number)
+        assert demo.finish() == 0, demo.text
+        _assert_adds_up(demo)
+
+
+def test_a_folder_of_ones_own_is_kept_and_used_again(folder: Path) -> None:
+    for _ in range(2):
+        with _demo("--seconds", "5", "--dir", str(folder)) as demo:
+            assert demo.finish() == 0, demo.text
+            _assert_adds_up(demo)
+    assert list((folder / "objects" / "pictures").rglob("*.jpg"))
+    assert (folder / "logs" / "worker.log").read_text(encoding="utf-8")
+
+
+def test_a_lost_object_and_a_doubled_answer_are_found(folder: Path) -> None:
+    with _demo("--seconds", "10", "--dir", str(folder)) as demo:
+        _wait_for(lambda: list((folder / "objects" / "deadletters").rglob("*-*")), 20, "the original of a dead letter")
+        next((folder / "objects" / "deadletters").rglob("*-*")).unlink()
+        _double_a_row(f"postgresql://postgres:@/postgres?host={folder}/postgres")
+        assert demo.finish() == 1, demo.text
+    assert re.search(r"lost: the bytes of .* are not among the objects", demo.text)
+    assert re.search(r"doubled: .* has 2 answers in the database", demo.text)
+    assert "WRONG        2 findings" in demo.text
+    assert "nothing lost" not in demo.text
+
+
+def _double_a_row(url: str) -> None:
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE copied AS SELECT * FROM results LIMIT 1")
+        cursor.execute("UPDATE copied SET result_id = 'another'")
+        cursor.execute("INSERT INTO results SELECT * FROM copied")
+    connection.close()
+
+
+def test_a_killed_worker_ends_the_demo_which_says_so() -> None:
+    with _demo("--seconds", "600") as demo:
+        demo.child("worker").kill()
+        assert demo.finish() == 3, demo.text
+    assert "sightline: worker: the process has ended" in demo.text
+
+
+def test_a_killed_demo_leaves_nothing_running() -> None:
+    with _demo("--seconds", "600") as demo:
+        demo.process.kill()
+        demo.finish()
+    shutil.rmtree(demo.folder)
+
+
+def test_sample_photos_are_written_and_can_be_run(tmp_path: Path) -> None:
+    sightline = [sys.executable, "-m", "sightline.cli.main"]
+    photos = str(tmp_path / "photos")
+    subprocess.run([*sightline, "demo", "--save-photos", photos], cwd=ROOT, check=True, timeout=60)
+    done = subprocess.run(
+        [*sightline, "run", "civic", f"{photos}/photos"],
+        cwd=ROOT,
+        check=False,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "25 files, 0 failed" in done.stdout
