@@ -164,8 +164,7 @@ class Loop(Generic[Prepared]):
             self._wait_for_room(now)
 
     def _tick(self, now: float) -> None:
-        if self._offsets.recover(self._tracker, self._handler.lost):
-            self._paused = False  # a new assignment starts unpaused
+        self._offsets.recover(self._tracker, self._handler.lost)
         if self._problem is not None and now >= self._next_check:
             self._next_check = now + _CHECK_EVERY_S
             self._problem = self._check_topics()
@@ -298,11 +297,13 @@ class Loop(Generic[Prepared]):
         for partition in partitions:
             self._tracker.assign(partition.topic, partition.partition)
         consumer.assign(self._offsets.start(partitions))
+        # librdkafka keeps a partition's pause over a rebalance: without this it would stand still for ever.
+        consumer.resume(partitions)
+        self._paused = False
         metrics.PARTITIONS.labels(self._group).set(len(partitions))
         self._lag.ask_soon()
         self._problem = None
         self._joined = True
-        self._paused = False  # a new assignment starts unpaused
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is in hand, or give it back; then commit what is finished, while the partitions are ours."""

@@ -70,23 +70,22 @@ class OffsetRecovery:
                 place.offset = OFFSET_BEGINNING
         return committed
 
-    def recover(self, tracker: Tracker, report: Report) -> bool:
+    def recover(self, tracker: Tracker, report: Report) -> None:
         """Set partitions going again; one with a lost range only after its report is safe. May block for seconds.
 
-        Return whether the partitions were assigned anew. What fails for want of a broker is tried at the next call.
+        What fails for want of a broker is tried at the next call.
         """
         if not self._noted:
-            return False
+            return
         try:
             places = [place for topic, partition in self._noted - self._reporting
                       if (place := self._examine(tracker, topic, partition, report)) is not None]  # fmt: skip
             while not self._reported.empty():
                 places.append(self._reported.get())
-            return self._go_on(tracker, places)
+            self._go_on(tracker, places)
         except KafkaException as error:
             _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
             self._reporting.clear()  # a report that did not lead on is made again; its alert has the same id
-            return False
 
     def _examine(self, tracker: Tracker, topic: str, partition: int, report: Report) -> TopicPartition | None:
         place = TopicPartition(topic, partition)
@@ -116,12 +115,12 @@ class OffsetRecovery:
         self._reporting.add((lost.topic, lost.partition))
         report(lost, lambda: self._reported.put(earliest))
 
-    def _go_on(self, tracker: Tracker, places: list[TopicPartition]) -> bool:
+    def _go_on(self, tracker: Tracker, places: list[TopicPartition]) -> None:
         """Assign anew: `places` at their new offsets, every other partition where it stands."""
         chosen = {(place.topic, place.partition): place for place in places}
         chosen = {key: place for key, place in chosen.items() if key in self._noted}
         if not chosen:
-            return False
+            return
         for tracked in tracker.held():
             if tracked.position is not None:
                 place = TopicPartition(tracked.topic, tracked.partition, tracked.position)
@@ -129,4 +128,3 @@ class OffsetRecovery:
         self._consumer.assign([chosen.get((p.topic, p.partition), p) for p in self._consumer.assignment()])
         self._noted.difference_update(chosen)
         self._reporting.difference_update(chosen)
-        return True

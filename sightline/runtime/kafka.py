@@ -86,7 +86,7 @@ def make_consumer(
         config["on_commit"] = on_commit
     if on_error is not None:
         config["error_cb"] = on_error
-    return Consumer(config | settings.properties, logger=logging.getLogger("librdkafka"))
+    return Consumer(config | _for_consumer(settings), logger=logging.getLogger("librdkafka"))
 
 
 def make_reader(settings: KafkaSettings) -> Consumer:
@@ -104,7 +104,7 @@ def make_reader(settings: KafkaSettings) -> Consumer:
         "receive.message.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES) + _RESPONSE_ROOM_BYTES,
         "fetch.wait.max.ms": 100,
     }
-    return Consumer(config | settings.properties, logger=logging.getLogger("librdkafka"))
+    return Consumer(config | _for_consumer(settings), logger=logging.getLogger("librdkafka"))
 
 
 def make_producer(settings: KafkaSettings) -> Producer:
@@ -137,23 +137,42 @@ def _common(settings: KafkaSettings) -> dict[str, Any]:
     }
 
 
-# Properties that only a consumer knows: given to a producer, each would be a warning at every start.
+# What only one kind of client knows: given to the other, each would be a warning at every start.
 _CONSUMER_ONLY = (
-    "max.poll.",
-    "session.",
-    "heartbeat.",
-    "group.",
-    "fetch.",
     "auto.offset.",
-    "partition.assignment.",
-    "isolation.",
     "enable.auto.",
-    "queued.",
-    "max.partition.fetch.",
-    "check.crcs",
     "enable.partition.eof",
+    "fetch.",
+    "group.",
+    "heartbeat.",
+    "isolation.",
+    "max.partition.fetch.",
+    "max.poll.",
+    "partition.assignment.",
+    "queued.",
+    "session.",
+)
+_PRODUCER_ONLY = (
+    "acks",
+    "batch.",
+    "compression.",
+    "delivery.",
+    "enable.idempotence",
+    "linger.",
+    "message.send.",
+    "message.timeout.",
+    "partitioner",
+    "queue.buffering.",
+    "request.required.",
+    "retries",
+    "sticky.",
+    "transaction",
 )
 
 
 def _for_producer(settings: KafkaSettings) -> dict[str, Any]:
     return {name: value for name, value in settings.properties.items() if not name.startswith(_CONSUMER_ONLY)}
+
+
+def _for_consumer(settings: KafkaSettings) -> dict[str, Any]:
+    return {name: value for name, value in settings.properties.items() if not name.startswith(_PRODUCER_ONLY)}

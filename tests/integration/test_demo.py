@@ -149,6 +149,18 @@ def test_a_signal_ends_the_flow_and_the_books_are_closed(number: signal.Signals)
         _assert_adds_up(demo)
 
 
+def test_a_guest_publishes_into_the_running_demo_and_is_not_judged() -> None:
+    with _demo("--seconds", "10") as demo:
+        env_file = next(line.split()[-1] for line in demo.lines if line.startswith("in another terminal"))
+        photo = demo.folder / "guest.jpg"
+        photo.write_bytes(b"no photo at all")
+        publish = f". {env_file} && {sys.executable} -m sightline.cli.main publish civic {photo} --camera /guest"
+        subprocess.run(["sh", "-c", publish], cwd=ROOT, check=True, timeout=30)
+        assert demo.finish() == 0, demo.text
+        _assert_adds_up(demo)
+    assert re.search(r"guests +1 answers", demo.text)
+
+
 def test_a_folder_of_ones_own_is_kept_and_used_again(folder: Path) -> None:
     for _ in range(2):
         with _demo("--seconds", "5", "--dir", str(folder)) as demo:
@@ -184,6 +196,8 @@ def test_a_killed_worker_ends_the_demo_which_says_so() -> None:
         demo.child("worker").kill()
         assert demo.finish() == 3, demo.text
     assert "sightline: worker: the process has ended" in demo.text
+    assert (demo.folder / "logs" / "worker.log").exists()  # kept: it may say why
+    shutil.rmtree(demo.folder)
 
 
 def test_a_killed_demo_leaves_nothing_running() -> None:

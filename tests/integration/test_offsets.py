@@ -47,7 +47,7 @@ def test_offsets_that_retention_took_become_an_alert_a_metric_and_a_row(world: W
     assert world.count_rows() == (20, 0)
     assert_sound(world, [item for item in published if item.offset >= 40])
     assert worker.metric("sightline_offsets_lost_total") == 30
-    facts = 'SELECT "group", topic, partition, from_offset, to_offset FROM gaps WHERE topic = :topic'
+    facts = "SELECT consumer_group, topic, partition, from_offset, to_offset FROM gaps WHERE topic = :topic"
     wait_for(lambda: world.sql(facts, topic=frames), 30, "a row in gaps")
     assert [tuple(row) for row in world.sql(facts, topic=frames)] == [(group, frames, partition, 10, 40)]
     alerts = [json.loads(message.value() or b"") for message in world.read(topics.ALERTS)]

@@ -44,7 +44,16 @@ def test_an_answer_may_overtake_the_acknowledgement() -> None:
     assert tally.unanswered_bytes() == 0
     books = tally.books()
     assert (books.sent, books.dead_letters, books.in_flight) == (1, 1, 0)
-    assert [shown for shown, _ in books.newest_letters] == [frame]
+    assert [shown[:2] for shown in books.newest_letters] == [("/camera", "0.jpg")]
+
+
+def test_a_guest_is_shown_and_nobody_waits_for_it() -> None:
+    tally = Tally()
+    tally.answered(replace(_answer(_frame(0, 100)), source="/me"))
+    books = tally.books()
+    assert [shown[0] for shown in books.newest_letters] == ["/me"]
+    assert (books.sent, books.in_flight, books.dead_letters) == (0, 0, 1)
+    assert tally.unanswered_bytes() == 0
 
 
 def test_a_second_answer_counts_but_settles_nothing_twice() -> None:

@@ -16,7 +16,8 @@ from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.faults import POINTS, Faults
 from sightline.runtime.health import HealthServer
-from sightline.runtime.kafka import is_refused, map_kafka_error
+from sightline.runtime.kafka import is_refused, make_consumer, make_producer, map_kafka_error
+from sightline.runtime.settings import KafkaSettings
 
 
 def test_delays_double_up_to_the_longest_and_begin_again() -> None:
@@ -108,3 +109,12 @@ def test_every_kafka_error_is_waited_for_or_refused() -> None:
         KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._INVALID_ARG, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP,
     }  # fmt: skip
     assert all(isinstance(map_kafka_error(KafkaError(code)), OutageError) for code in codes)
+
+
+def test_a_property_of_the_other_kind_of_client_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    """librdkafka would warn of each at every start."""
+    properties: dict[str, str | int | float | bool] = {"max.poll.interval.ms": 20_000, "message.timeout.ms": 10_000}
+    settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", properties=properties)
+    make_consumer(settings, "g").close()
+    make_producer(settings).flush(0)
+    assert "CONFWARN" not in capfd.readouterr().err
