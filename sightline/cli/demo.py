@@ -9,7 +9,8 @@ import typer
 from schemas.errors import ConfigurationError
 from sightline.cli.output import print_line
 from sightline.demo.display import open_display
-from sightline.demo.run import Options, run_demo
+from sightline.demo.flow import Options
+from sightline.demo.run import run_demo
 from sightline.demo.samples import draw_samples
 
 _SECONDS_ELSEWHERE = 30.0

@@ -13,12 +13,11 @@ from schemas.encoding import format_time
 from schemas.errors import InputError, SightlineError
 from schemas.frame import Origin, frame_headers, parse_frame
 from schemas.message import Message
-from sightline.demo.sample import Sample
+from sightline.demo.sample import CAMERAS, Sample
 from sightline.demo.tally import SentFrame, Tally
 from sightline.runtime.settings import KafkaSettings
 from streams.publish import FramePublisher
 
-CAMERAS = ("/city/5/phone-ada", "/city/5/phone-ben", "/city/7/phone-eva", "/city/7/tram-12", "/city/9/post-east")
 # The embedded broker keeps the newest 5 MB of a partition; all of this may lie in one.
 IN_FLIGHT_BYTES = 4_000_000
 _BROKER_TIMEOUT_S = 15.0

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from schemas.frame import Origin
 from schemas.identity import sha256_hex
+from sightline.demo.sample import CAMERAS, is_guest
 from sightline.demo.tally import Tally
 from sightline.demo.verify import Evidence, LetterRow, ResultRow
 from sightline.runtime.database import transaction
@@ -18,7 +19,10 @@ _MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
 
 def collect(tally: Tally, engine: Engine, store: ObjectStore, pipeline: str, since: datetime) -> Evidence:
-    """Read rows written since `since`, and every object that they name. Raises OutageError or SetupError."""
+    """Read rows written since `since`, and every object that they name; those of guests are only counted.
+
+    Raises OutageError or SetupError.
+    """
     sent, answers, refused = tally.everything()
     with transaction(engine) as connection:
         result_rows = _result_rows(connection, pipeline, since)
@@ -28,11 +32,12 @@ def collect(tally: Tally, engine: Engine, store: ObjectStore, pipeline: str, sin
     return Evidence(
         sent=sent,
         refused=refused,
-        answers=answers,
+        answers=[answer for answer in answers if not is_guest(answer.source)],
         result_rows=result_rows,
         letter_rows=letter_rows,
         objects=_objects(store, (key for key in keys if key is not None)),
         lost_ranges=lost_ranges,
+        guests=sum(is_guest(answer.source) for answer in answers),
     )
 
 
@@ -57,7 +62,7 @@ def _result_rows(connection: Connection, pipeline: str, since: datetime) -> list
         columns.verdict,
         failed,
         kept,
-    ).where(columns.pipeline == pipeline, columns.ingested_at >= since)
+    ).where(columns.pipeline == pipeline, columns.ingested_at >= since, columns.source.in_(CAMERAS))
     return [
         ResultRow(row[0], row[1], Origin(row[2], row[3], row[4]), row[5], frozenset(row[6] or ()), row[7] or ())
         for row in connection.execute(query)
@@ -66,6 +71,7 @@ def _result_rows(connection: Connection, pipeline: str, since: datetime) -> list
 
 def _letter_rows(connection: Connection, pipeline: str, since: datetime) -> list[LetterRow]:
     columns = dead_letters.c
+    ours = columns.source.in_(CAMERAS) | columns.source.is_(None)
     query = select(
         columns.dl_id,
         columns.origin_topic,
@@ -73,7 +79,7 @@ def _letter_rows(connection: Connection, pipeline: str, since: datetime) -> list
         columns.origin_offset,
         columns.code,
         columns.object_key,
-    ).where(columns.pipeline == pipeline, columns.ingested_at >= since)
+    ).where(columns.pipeline == pipeline, columns.ingested_at >= since, ours)
     return [LetterRow(row[0], Origin(row[1], row[2], row[3]), row[4], row[5]) for row in connection.execute(query)]
 
 

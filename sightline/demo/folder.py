@@ -9,33 +9,46 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, SightlineError
 
 ENV_FILE = "env.sh"
 
 
 @contextmanager
 def demo_folder(wanted: Path | None) -> Iterator[Path]:
-    """Yield the folder, made where it is missing; a temporary one goes at the end, unless an error ended the demo.
+    """Yield the folder, made where it is missing. A temporary one goes at the end, unless its logs tell of an error.
 
     Raises ConfigurationError when the folder cannot be had.
     """
-    if wanted is not None:
-        try:
-            wanted.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError("--dir", f"{wanted}: {error.strerror}") from None
-        yield wanted.resolve()
-        return
-    folder = Path(tempfile.mkdtemp(prefix="sightline-demo-"))
+    folder = _make(wanted)
     try:
         yield folder
-    except Exception:
-        raise  # its logs say more than the error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+    except SightlineError:
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        _remove(folder, wanted)
+        raise
+    _remove(folder, wanted)
+
+
+def _make(wanted: Path | None) -> Path:
+    try:
+        if wanted is None:
+            folder = Path(tempfile.mkdtemp(prefix="sightline-demo-"))
+        else:
+            folder = wanted.resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError("--dir", f"{wanted or tempfile.gettempdir()}: {error.strerror}") from None
+    if any(character.isspace() for character in str(folder)):
+        # The PostgreSQL wheel hands its folder to a shell without quotes.
+        raise ConfigurationError("--dir", f"{folder}: the embedded database needs a path without blanks")
+    return folder
+
+
+def _remove(folder: Path, wanted: Path | None) -> None:
+    if wanted is None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_env_file(folder: Path, settings: Mapping[str, str]) -> Path:

@@ -68,13 +68,16 @@ class Reader:
             self.failure = SightlineError(f"a result cannot be read: {error.error_count()} fields are wrong")
 
     def _answer(self, message: Message) -> Answer:
+        key = message.key()
+        source = None if key is None else key.decode("utf-8", "replace")
         if message.topic() == self._topics[1]:
             letter = parse_dead_letter(cast("Headers", message.headers() or []))
-            key = dead_letter_key(self._pipeline, letter.dl_id)
-            return Answer(letter.origin, letter, letter.time, () if message.value() is None else (key,))
+            promised = () if message.value() is None else (dead_letter_key(self._pipeline, letter.dl_id),)
+            return Answer(letter.origin, letter, letter.time, promised, source)
         result = Result.model_validate_json(message.value() or b"")
         place = result.origin
         if place is None:
             raise SightlineError("a result does not say which record it answers")
         keys = tuple(artifact.key for artifact in result.artifacts or [])
-        return Answer(Origin(place.topic, place.partition, place.offset), result, result.processed_at, keys)
+        origin = Origin(place.topic, place.partition, place.offset)
+        return Answer(origin, result, result.processed_at, keys, source)

@@ -30,6 +30,8 @@ def summary_lines(
         f"objects      {len(pictures & evidence.objects.keys())} pictures (the same bytes lie there once)"
         f" + {len(originals & evidence.objects.keys())} originals of dead letters"
     )
+    if evidence.guests:
+        yield f"guests       {evidence.guests} answers to frames from elsewhere, not judged here"
     if first_answer_s is not None:
         yield f"time         first answer after {first_answer_s:.1f} s; latency {latency(books)} from sent to answered"
     if not findings:

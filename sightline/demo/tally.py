@@ -11,11 +11,12 @@ from schemas.deadletter import DeadLetter
 from schemas.errors import InputError
 from schemas.frame import Origin
 from schemas.result import Result
-from sightline.demo.sample import Sample
+from sightline.demo.sample import Sample, is_guest
 
 _RATE_OVER_S = 5.0
 _LATENCIES = 500
 _SHOWN = 60
+_GUEST_PICTURE = "your own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Answer:
     body: Result | DeadLetter
     made_at: datetime
     object_keys: tuple[str, ...] = ()
+    source: str | None = None  # None: the record has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Books:
     in_flight: int
     rate: float
     latencies_s: Sequence[float]
-    newest_results: Sequence[tuple[SentFrame, Result]]
-    newest_letters: Sequence[tuple[SentFrame, DeadLetter]]
+    newest_results: Sequence[tuple[str, str, Result]]  # camera, picture
+    newest_letters: Sequence[tuple[str, str, DeadLetter]]
     first_answer_at: float | None
 
 
@@ -68,8 +70,8 @@ class Tally:
         self._refused: list[tuple[Sample, InputError]] = []
         self._object_keys: set[str] = set()
         self._results = self._letters = 0
-        self._newest_results: deque[tuple[SentFrame, Result]] = deque(maxlen=_SHOWN)
-        self._newest_letters: deque[tuple[SentFrame, DeadLetter]] = deque(maxlen=_SHOWN)
+        self._newest_results: deque[tuple[str, str, Result]] = deque(maxlen=_SHOWN)
+        self._newest_letters: deque[tuple[str, str, DeadLetter]] = deque(maxlen=_SHOWN)
         self._latencies_s: deque[float] = deque(maxlen=_LATENCIES)
         self._moments: deque[float] = deque(maxlen=1000)
         self._first_answer_at: float | None = None
@@ -108,6 +110,8 @@ class Tally:
             frame = self._sent.get(answer.origin)
             if frame is not None:
                 self._match(frame, answer)
+            elif answer.source is not None and is_guest(answer.source):
+                self._show(answer.source, _GUEST_PICTURE, answer.body)
 
     def unanswered_bytes(self) -> int:
         """Return how many bytes are on their way to a worker."""
@@ -152,10 +156,13 @@ class Tally:
         self._answered_total += _size(frame.sample)
         self._moments.append(now)
         self._latencies_s.append(max((answer.made_at - frame.sent_at).total_seconds(), 0.0))
-        if isinstance(answer.body, Result):
-            self._newest_results.append((frame, answer.body))
+        self._show(frame.source, frame.sample.name, answer.body)
+
+    def _show(self, camera: str, picture: str, body: Result | DeadLetter) -> None:
+        if isinstance(body, Result):
+            self._newest_results.append((camera, picture, body))
         else:
-            self._newest_letters.append((frame, answer.body))
+            self._newest_letters.append((camera, picture, body))
 
     def _rate(self, now: float) -> float:
         if self._first_answer_at is None:

@@ -48,6 +48,7 @@ class Evidence:
     letter_rows: Sequence[LetterRow]
     objects: Mapping[str, str]
     lost_ranges: int = 0
+    guests: int = 0  # answers to frames of other cameras than ours, which are not judged
 
     def answered_rows(self) -> list[Origin]:
         """Return the origin of each row, of whatever table."""

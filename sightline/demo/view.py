@@ -12,7 +12,7 @@ from rich.text import Text
 from schemas.deadletter import DeadLetter
 from schemas.errors import Code
 from schemas.result import Check, Result
-from sightline.demo.tally import Books, SentFrame
+from sightline.demo.tally import Books
 from sightline.demo.watch import Progress
 
 _COLOURS = {"accepted": "green", "rejected": "red"}
@@ -96,7 +96,7 @@ def _figures(shown: Shown) -> RenderableType:
     return Group(first, second)
 
 
-def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
+def _results(rows: Iterable[tuple[str, str, Result]]) -> Table:
     table = _table(
         ("camera", 20, None),
         ("picture", 30, None),
@@ -105,11 +105,11 @@ def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
         ("level", 0, 9),
         ("failed checks", 42, None),
     )
-    for frame, result in rows:
+    for camera, name, result in rows:
         verdict, quality = result.verdict or "", result.quality
         table.add_row(
-            frame.source,
-            frame.sample.name,
+            Text(_plain(camera)),
+            Text(name),
             Text(verdict, style=_COLOURS.get(verdict, "")),
             Text(f"{result.score:.1f}" if result.score is not None else "", justify="right"),
             Text(quality.level, style=_LEVELS.get(quality.level, "")) if quality else "",
@@ -118,10 +118,10 @@ def _results(rows: Iterable[tuple[SentFrame, Result]]) -> Table:
     return table
 
 
-def _letters(rows: Iterable[tuple[SentFrame, DeadLetter]]) -> Table:
+def _letters(rows: Iterable[tuple[str, str, DeadLetter]]) -> Table:
     table = _table(("camera", 20, None), ("picture", 20, None), ("code", 0, _CODE_WIDTH), ("reason", 60, None))
-    for frame, letter in rows:
-        table.add_row(frame.source, frame.sample.name, Text(letter.code, style=_PROBLEM), Text(letter.reason))
+    for camera, name, letter in rows:
+        table.add_row(Text(_plain(camera)), Text(name), Text(letter.code, style=_PROBLEM), Text(letter.reason))
     return table
 
 
@@ -138,6 +138,11 @@ def _hints(hints: Iterable[tuple[str, str]]) -> Table:
     for what, command in hints:
         table.add_row(Text(what, style="dim"), Text(command, overflow="fold"))
     return table
+
+
+def _plain(text: str) -> str:
+    """Replace control characters: what others send must not steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _failed(checks: Iterable[Check]) -> str:
