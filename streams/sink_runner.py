@@ -8,7 +8,7 @@ In this order, for each batch:
 4. only then finish the records, so that their offsets may be committed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -36,13 +36,16 @@ class ReadBatch(Generic[Entry]):
 
 
 class SinkHandler(Generic[Entry]):
-    """One sink for one group, behind `streams.loop.Loop`. `fault_point` lies between storing and finishing."""
+    """One sink for one group, behind `streams.loop.Loop`. `fault_point` lies between storing and finishing.
+
+    `pipeline` is whose dead letters take what comes of a topic that is no pipeline's, such as `alerts`.
+    """
 
     def __init__(
         self,
         sink: Sink[Entry],
         name: str,
-        pipeline: str | None,
+        pipeline: str,
         *,
         dead_letters: DeadLetters,
         alarm: Alarm,
@@ -72,14 +75,17 @@ class SinkHandler(Generic[Entry]):
         """Store, report, finish (steps 2 to 4). Raises OutageError when the store is away; nothing is finished then."""
         report, isolated = store_isolating(self._sink, prepared.entries)
         self._faults.passing(self._fault_point)
+        errors = {id(entry): error for entry, error in isolated}
+        pairs = [
+            (record, errors.get(id(entry))) for record, entry in zip(prepared.records, prepared.entries, strict=True)
+        ]
+        rejected = prepared.rejected + [(record, error) for record, error in pairs if error is not None]
+        self._insist_on_dead_letters([record for record, _ in rejected])
         self._count(report)
-        poison = {id(entry): error for entry, error in isolated}
-        pairs = list(zip(prepared.records, prepared.entries, strict=True))
-        stored = [record for record, entry in pairs if id(entry) not in poison]
-        self._alarm.raise_alerts(report.alerts, lambda: _finish(stored))
-        isolated_records = [(record, poison[id(entry)]) for record, entry in pairs if id(entry) in poison]
-        for record, error in [*prepared.rejected, *isolated_records]:
-            self._reject(record, error)
+        self._alarm.raise_alerts(report.alerts, lambda: _finish(record for record, error in pairs if error is None))
+        for record, error in rejected:
+            pipeline = topics.pipeline_of(record.topic) or self._pipeline
+            self._dead_letters.send(pipeline, record, error, record.finish)
 
     def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
         """See `Handler.lost`."""
@@ -89,22 +95,23 @@ class SinkHandler(Generic[Entry]):
         """See `Handler.blocked`."""
         self._alarm.blocked(outage)
 
-    def _reject(self, record: Record, error: InputError) -> None:
-        pipeline = topics.pipeline_of(record.topic) or self._pipeline
-        if pipeline is None or record.topic == topics.dead_letters(pipeline):
-            # A dead letter must not breed another, nor be dropped: somebody has to look.
-            raise SetupError(self._name, f"a record of {record.topic} cannot be stored: {error.code.value}")
-        self._dead_letters.send(pipeline, record, error, record.finish)
+    def _insist_on_dead_letters(self, rejected: Sequence[Record]) -> None:
+        """Wait when a dead letter is rejected: it must not breed another, nor be dropped, so somebody has to look."""
+        for record in rejected:
+            if record.topic.startswith(f"{topics.DEAD_LETTERS}."):
+                raise SetupError(
+                    self._name, f"{record.topic}/{record.partition} offset {record.offset} cannot be stored"
+                )
 
     def _count(self, report: StoreReport) -> None:
-        labels = (self._name, self._pipeline or "")
+        labels = (self._name, self._pipeline)
         metrics.ROWS_STORED.labels(*labels).inc(report.stored)
         metrics.ROWS_REPEATED.labels(*labels).inc(report.repeated)
         metrics.ROWS_DIFFERING.labels(*labels).inc(report.differing)
-        metrics.EVENT_IDS_REUSED.labels(self._pipeline or "").inc(report.reused)
+        metrics.EVENT_IDS_REUSED.labels(self._pipeline).inc(report.reused)
 
 
-def _finish(records: Sequence[Record]) -> None:
+def _finish(records: Iterable[Record]) -> None:
     for record in records:
         record.finish()
 

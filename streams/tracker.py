@@ -14,7 +14,7 @@ from schemas.headers import Headers
 class Record:
     """One consumed record, until everything that it gives rise to is acknowledged."""
 
-    __slots__ = ("_partition", "headers", "key", "offset", "size_bytes", "timestamp_ms", "value")
+    __slots__ = ("_finished", "_partition", "headers", "key", "offset", "size_bytes", "timestamp_ms", "value")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Record:
         self.value = value
         self.headers = headers  # None: their names are not UTF-8
         self.size_bytes = len(value or b"")
+        self._finished = False
 
     @property
     def topic(self) -> str:
@@ -49,8 +50,10 @@ class Record:
         return self._partition.held
 
     def finish(self) -> None:
-        """State that all the record gives rise to is acknowledged; from any thread, once."""
-        self._partition.finish(self.offset, self.size_bytes)
+        """State that all the record gives rise to is acknowledged; from any thread. A second time changes nothing."""
+        if not self._finished:
+            self._finished = True
+            self._partition.finish(self.offset, self.size_bytes)
 
 
 class TrackedPartition:

@@ -78,14 +78,18 @@ class WorkerHandler:
         return [answers[index] for index in range(len(records))]
 
     def deliver(self, records: Sequence[Record], prepared: list[Answer]) -> None:
-        """Publish what each record gave rise to; the record is finished when all of that is acknowledged."""
-        for record, answer in zip(records, prepared, strict=True):
+        """Publish what each record gave rise to; the record is finished when all of that is acknowledged.
+
+        What may meet an outage comes first: a call that is repeated must not find half of the batch published.
+        """
+        messages = [self._messages(answer) if isinstance(answer, Success) else [] for answer in prepared]
+        for record, answer, made in zip(records, prepared, messages, strict=True):
             if not record.held:
                 continue
             finish = partial(self._finish, record)
             if isinstance(answer, Success):
                 self._count(record, answer)
-                self._publisher.publish(self._messages(answer), finish)
+                self._publisher.publish(made, finish)
             else:
                 frame_id = None if answer.frame is None else answer.frame.frame_id
                 self._dead_letters.send(self._pipeline, record, answer.error, finish, frame_id)

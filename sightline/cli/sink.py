@@ -41,7 +41,7 @@ def postgres(pipelines: Pipelines, http_port: HttpPort = None) -> None:
     for pipeline in pipelines:
         rows = PostgresSink(engine, runner.clock.now)
         runner.add(rows, pipeline, [topics.results(pipeline), topics.dead_letters(pipeline)])
-    runner.add(PostgresSink(engine, runner.clock.now), None, [topics.ALERTS])
+    runner.add(PostgresSink(engine, runner.clock.now), pipelines[0], [topics.ALERTS], group=topics.ALERTS)
     runner.run(http_port)
 
 
@@ -82,9 +82,9 @@ class _Runner:
         self._dead_letters = DeadLetters(self._publisher, Offload(store), self.clock, process_name())
         self._loops: list[Loop[ReadBatch[Any]]] = []
 
-    def add(self, sink: Sink[Any], pipeline: str | None, names: list[str]) -> None:
-        """Add a loop over the topics `names`."""
-        group = topics.group(f"sink-{self._name}", pipeline or topics.ALERTS)
+    def add(self, sink: Sink[Any], pipeline: str, names: list[str], group: str | None = None) -> None:
+        """Add a loop over the topics `names`; `group` is called after the pipeline unless told."""
+        group = topics.group(f"sink-{self._name}", group or pipeline)
         handler = SinkHandler(
             sink,
             self._name,

@@ -7,8 +7,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
-from schemas.errors import OutageError, SetupError
-from sightline.runtime.settings import KafkaSettings
+from schemas.errors import ConfigurationError, OutageError, SetupError
+from sightline.runtime.settings import KafkaSettings, Scalar
 
 SERVICE = "kafka"
 DEAD_LETTER_LIMIT_BYTES = 18 * 1024 * 1024
@@ -61,6 +61,7 @@ def make_consumer(
 
     `range` with asynchronous commits left the shortest gaps of the assignors measured.
     """
+    _insist_on_eager(settings.properties)
     config = _common(settings) | {
         "group.id": group,
         "enable.auto.commit": False,
@@ -87,6 +88,15 @@ def make_consumer(
     if on_error is not None:
         config["error_cb"] = on_error
     return Consumer(config | _for_consumer(settings), logger=logging.getLogger("librdkafka"))
+
+
+def _insist_on_eager(properties: dict[str, Scalar]) -> None:
+    """Refuse assignors that take partitions away one by one: the loop hands over all of them at once."""
+    strategy = str(properties.get("partition.assignment.strategy", ""))
+    if "cooperative" in strategy:
+        raise ConfigurationError("kafka.properties", f"partition.assignment.strategy {strategy!r} is not supported")
+    if str(properties.get("group.protocol", "classic")).lower() != "classic":
+        raise ConfigurationError("kafka.properties", "group.protocol must be classic")
 
 
 def make_reader(settings: KafkaSettings) -> Consumer:

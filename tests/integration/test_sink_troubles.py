@@ -41,6 +41,20 @@ def test_poison_rows_leave_alone(world: World) -> None:
     assert len(published) == 40
 
 
+def test_a_poison_alert_leaves_as_a_dead_letter_too(world: World) -> None:
+    """The topic is no pipeline's: its dead letters go to that of the sink, and would be redriven to `alerts`."""
+    sink = world.start_sink("postgres").wait_ready()
+    garbage = f"no alert, {world.pipeline}".encode()
+    producer = Producer({"bootstrap.servers": world.bootstrap})
+    producer.produce(topics.ALERTS, garbage, b"x", headers=[("ce_type", b"sightline.alert.v1")])
+    assert producer.flush(30) == 0
+    wait_for(world.dead_letters, 60, "a dead letter")
+    [letter] = [read_letter(message) for message in world.dead_letters()]
+    assert (letter.value, letter.origin[0], letter.stage) == (garbage, topics.ALERTS, "sink.postgres")
+    wait_for(lambda: world.count_rows() == (0, 1), 30, "its row")
+    assert sink.ready()
+
+
 def _waits(world: World, sink: Running, rows: int) -> None:
     """The sink is not ready, alive, says why, and neither stores nor dead-letters."""
     wait_for(lambda: not sink.ready(), 30, "not ready")

@@ -59,7 +59,7 @@ def test_nothing_is_reachable_from_outside_this_machine() -> None:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_processes_are_bounded_watched_and_given_time_to_end(name: str) -> None:
     service = OURS[name]
-    assert service["mem_limit"] == "500m"
+    assert service["mem_limit"] == "1g"
     assert service["restart"] == "unless-stopped"
     assert service["stop_grace_period"] == "15s"
     assert service["read_only"] is True
