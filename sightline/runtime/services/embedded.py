@@ -19,8 +19,8 @@ class Embedded:
     Database and objects persist in the folder; what is on the broker does not survive it. Broker and database run in
     processes of their own, which end with ours however it ends. `topics` are there, with 4 partitions each, when
     `start` returns (about 2 s). `on_broker` gets the settings known so far, all but the database's, while that is
-    still starting: what joins a consumer group early waits less. Raises ConfigurationError when the extra `embedded` is not installed, OutageError
-    when a service does not come up; nothing is left running then.
+    still starting: what joins a consumer group early waits less. Raises ConfigurationError when the extra `embedded`
+    is not installed, OutageError when a service does not come up; nothing is left running then.
     """
 
     def __init__(
