@@ -82,6 +82,8 @@ def make_consumer(
         # How soon a partition added later, or a topic that was missing, is seen.
         "topic.metadata.refresh.interval.ms": 10_000,
         "fetch.wait.max.ms": 100,
+        # How soon fetching goes on once the queue has room again; by default a full second of doing nothing.
+        "fetch.queue.backoff.ms": 10,
     }
     if on_commit is not None:
         config["on_commit"] = on_commit
