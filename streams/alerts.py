@@ -10,7 +10,7 @@ from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sinks.protocol import VersionUnknownError
 from streams.offsets import LostRange
-from streams.publisher import Publisher
+from streams.publisher import Outgoing, Publisher
 
 
 class Alarm:
@@ -26,7 +26,7 @@ class Alarm:
         """Publish alerts; `on_done` is called when the broker has them, at once when there are none."""
         for alert in alerts:
             metrics.ALERTS.labels(alert.rule).inc()
-        self._publisher.publish([alert_message(alert) for alert in alerts], on_done)
+        self._publisher.publish([Outgoing(alert_message(alert)) for alert in alerts], on_done)
 
     def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
         """Alert that retention took offsets before they were read; the window is the range, so once each."""

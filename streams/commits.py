@@ -2,7 +2,9 @@
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from schemas.errors import SetupError
 from sightline.runtime import metrics
+from sightline.runtime.kafka import map_kafka_error
 from sightline.runtime.log import get_logger
 from streams.tracker import Tracker
 
@@ -15,6 +17,7 @@ class Committer:
     def __init__(self, group: str, tracker: Tracker) -> None:
         self._group = group
         self._tracker = tracker
+        self.problem: SetupError | None = None  # a right that we lack, until a commit succeeds
 
     def commit(self, consumer: Consumer) -> None:
         """Hand new offsets to the broker without waiting; `on_commit` hears the answer."""
@@ -36,6 +39,12 @@ class Committer:
         except KafkaException as error:
             self.on_commit(error.args[0], offsets)
 
+    def commit_again(self) -> None:
+        """Have the next commit name every partition once more, also those with nothing new."""
+        with self._tracker.changed:
+            for tracked in self._tracker.held():
+                tracked.mark_committed(None)
+
     def on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """Check a commit; what failed is tried again with the next one. The consumer's `on_commit`."""
         failed = [
@@ -46,6 +55,8 @@ class Committer:
             if tracked is not None:
                 tracked.mark_committed(None)
             code = "" if reason is None else reason.name()
+            if reason is not None and isinstance(outage := map_kafka_error(reason), SetupError):
+                self.problem = outage
             metrics.COMMIT_ERRORS.labels(self._group, code).inc()
             _log.warning("commit failed, will be tried again", group=self._group, code=code)
 

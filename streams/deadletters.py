@@ -9,7 +9,7 @@ from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sightline.runtime.log import get_logger
 from streams.offload import Offload
-from streams.publisher import Publisher
+from streams.publisher import Outgoing, Publisher
 from streams.tracker import Record
 
 _log = get_logger(__name__)
@@ -47,4 +47,4 @@ class DeadLetters:
             partition=record.partition,
             offset=record.offset,
         )
-        self._publisher.publish([message], on_done, self._offload.dead_letter)
+        self._publisher.publish([Outgoing(message, self._offload.refused_dead_letter)], on_done)

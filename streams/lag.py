@@ -13,7 +13,7 @@ _TIMEOUT_S = 1.0
 class LagGauges:
     """Sets the lag metrics of one consumer. Used from the polling thread.
 
-    The log's end comes with every fetch; where nothing is fetched (paused, just assigned) the broker is asked.
+    The log's end comes with every fetch; for where nothing is fetched the broker is asked now and then.
     """
 
     def __init__(self, consumer: Consumer, group: str, clock: Clock) -> None:
@@ -26,7 +26,7 @@ class LagGauges:
         """Ask the broker at the next update: partitions are new, and nothing has been fetched of them."""
         self._next_ask = 0.0
 
-    def update(self, tracker: Tracker, *, paused: bool) -> None:
+    def update(self, tracker: Tracker) -> None:
         """Set both gauges for every partition held; may block for a second when the broker is away."""
         now = self._clock.monotonic()
         may_ask = now >= self._next_ask
@@ -34,11 +34,11 @@ class LagGauges:
             self._next_ask = now + _ASK_EVERY_S
         for tracked in tracker.held():
             try:
-                self._update(tracked, ask=may_ask and (paused or tracked.position is None))
+                self._update(tracked, now, ask=may_ask)
             except KafkaException:
                 return  # the broker is away: readiness says so already
 
-    def _update(self, tracked: TrackedPartition, *, ask: bool) -> None:
+    def _update(self, tracked: TrackedPartition, now: float, *, ask: bool) -> None:
         place = TopicPartition(tracked.topic, tracked.partition)
         low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=not ask)
         position = tracked.position
@@ -50,8 +50,24 @@ class LagGauges:
         if high < 0:
             return
         lag = max(high - position, 0)
-        oldest_ms = tracked.oldest_unread_ms(behind=lag > 0)
-        age_s = 0.0 if oldest_ms is None else max(self._clock.now().timestamp() - oldest_ms / 1000, 0.0)
         labels = (self._group, tracked.topic, str(tracked.partition))
         metrics.CONSUMER_LAG.labels(*labels).set(lag)
-        metrics.CONSUMER_LAG_SECONDS.labels(*labels).set(age_s)
+        metrics.CONSUMER_LAG_SECONDS.labels(*labels).set(self._age_s(tracked, now, behind=lag > 0))
+
+    def _age_s(self, tracked: TrackedPartition, now: float, *, behind: bool) -> float:
+        """Return the age of the oldest unread record.
+
+        Of one that is not fetched yet the append time is not known: it came after the last one read, and not long
+        before we first saw that we are behind.
+        """
+        if not behind:
+            tracked.behind_since = None
+        elif tracked.behind_since is None:
+            tracked.behind_since = now
+        oldest_ms = tracked.oldest_unread_ms(behind=behind)
+        if oldest_ms is None:
+            return 0.0 if tracked.behind_since is None else now - tracked.behind_since
+        age_s = max(self._clock.now().timestamp() - oldest_ms / 1000, 0.0)
+        if tracked.records == 0 and tracked.behind_since is not None:
+            return min(age_s, now - tracked.behind_since)
+        return age_s

@@ -28,7 +28,7 @@ from schemas.headers import Headers
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sightline.runtime.faults import IN_REVOKE, Faults
-from sightline.runtime.kafka import make_consumer, map_kafka_error
+from sightline.runtime.kafka import is_fatal, make_consumer, map_kafka_error
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 from streams.commits import Committer
@@ -36,6 +36,7 @@ from streams.lag import LagGauges
 from streams.offsets import LostRange, OffsetRecovery
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, Tracker
+from streams.weight import weigh
 
 _log = get_logger(__name__)
 Prepared = TypeVar("Prepared")
@@ -76,13 +77,18 @@ class Handler(Protocol[Prepared]):
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """When a batch is full: at the first of these. `inflight_bytes` bounds all batches together."""
+    """When a batch is full: at the first of these.
+
+    `inflight_bytes` bounds all batches together; a claim check counts for `claim_bytes`. `threads` batches are worked
+    on at the same time, and one more is ready.
+    """
 
     records: int
     size_bytes: int
     wait_s: float
     inflight_bytes: int
     threads: int
+    claim_bytes: int = 0
 
 
 class Loop(Generic[Prepared]):
@@ -115,6 +121,7 @@ class Loop(Generic[Prepared]):
         self._gathering: list[Record] = []
         self._stop = threading.Event()
         self._problem: str | None = f"{group}: not assigned yet"
+        self._fatal: KafkaError | None = None
         self._joined = False
         self._paused = False
         self._full_since: float | None = None
@@ -144,11 +151,15 @@ class Loop(Generic[Prepared]):
 
     def unready(self) -> str | None:
         """Say what is waited for, or None: assigned, and nothing stands in the way."""
-        outage = self._patience.outage()
-        return f"{self._group}: {outage}" if outage is not None else self._problem
+        outage = self._patience.outage() or self._committer.problem
+        if outage is not None:
+            return f"{self._group}: {outage}"
+        return self._problem or (f"{self._group}: offsets are being looked for" if self._offsets.pending() else None)
 
     def _turn(self) -> None:
         now = self._last_turn = self._clock.monotonic()
+        if self._fatal is not None:
+            raise KafkaException(self._fatal)
         while self._batches and self._batches[0].done():
             self._batches.popleft().result()
         if now >= self._next_commit:
@@ -165,12 +176,14 @@ class Loop(Generic[Prepared]):
 
     def _tick(self, now: float) -> None:
         self._offsets.recover(self._tracker, self._handler.lost)
-        if self._problem is not None and now >= self._next_check:
+        if now >= self._next_check and (self._problem is not None or self._committer.problem is not None):
             self._next_check = now + _CHECK_EVERY_S
             self._problem = self._check_topics()
+            # A commit needs the right to read, which no look-up would show.
+            self._committer.commit_again()
         metrics.INFLIGHT_BYTES.labels(self._group).set(self._tracker.size_bytes)
         metrics.INFLIGHT_RECORDS.labels(self._group).set(self._tracker.records)
-        self._lag.update(self._tracker, paused=self._paused)
+        self._lag.update(self._tracker)
 
     def _check_topics(self) -> str | None:
         """While something is wrong with the broker or a topic, ask whether it still is."""
@@ -207,24 +220,28 @@ class Loop(Generic[Prepared]):
         error = message.error()
         topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
         if error is not None:
-            self._on_partition_error(topic, partition, error)
+            self._on_partition_error(topic, partition, offset, error)
             return None
         tracked = self._tracker.get(topic, partition)
         if tracked is None:  # fetched before a rebalance, seen after it
             return None
-        record = tracked.take(offset, message.timestamp()[1], message.key(), message.value(), _headers(message))
+        key, value, headers = message.key(), message.value(), _headers(message)
+        size_bytes = weigh(key, value, headers, self._limits.claim_bytes)
+        record = tracked.take(offset, message.timestamp()[1], key, value, headers, size_bytes)
         metrics.RECORDS_READ.labels(self._group, topic).inc()
-        metrics.BYTES_READ.labels(self._group, topic).inc(record.size_bytes)
+        metrics.BYTES_READ.labels(self._group, topic).inc(len(value or b""))
         return record
 
-    def _on_partition_error(self, topic: str, partition: int, error: KafkaError) -> None:
+    def _on_partition_error(self, topic: str, partition: int, offset: int, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 -- this is how the library names it
             self._offsets.note(topic, partition)
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
             metrics.EVICTIONS.labels(self._group).inc()
             _log.error("evicted for silence", group=self._group)
-        elif error.fatal():
-            raise KafkaException(error)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            tracked = self._tracker.get(topic, partition)
+            if tracked is not None:
+                tracked.reach(offset)
         else:
             self._on_error(error)
 
@@ -232,6 +249,8 @@ class Loop(Generic[Prepared]):
         """Hear of trouble, such as all brokers away; `_check_topics` says when it is over."""
         _log.warning("consumer error", group=self._group, code=error.name())
         self._problem = f"{self._group}: {map_kafka_error(error)}"
+        if is_fatal(error):
+            self._fatal = error
 
     def _submit(self, records: list[Record]) -> None:
         if not records:
@@ -262,7 +281,7 @@ class Loop(Generic[Prepared]):
 
     def _has_room(self) -> bool:
         working = sum(not batch.done() for batch in self._batches)
-        return working < self._limits.threads and self._tracker.size_bytes < self._limits.inflight_bytes
+        return working <= self._limits.threads and self._tracker.size_bytes < self._limits.inflight_bytes
 
     def _wait_for_room(self, now: float) -> None:
         """Wait a little for room; after a while pause the partitions and keep polling, for the group's sake."""
@@ -296,14 +315,21 @@ class Loop(Generic[Prepared]):
         _log.info("assigned", group=self._group, partitions=[f"{p.topic}/{p.partition}" for p in partitions])
         for partition in partitions:
             self._tracker.assign(partition.topic, partition.partition)
-        consumer.assign(self._offsets.start(partitions))
-        # librdkafka keeps a partition's pause over a rebalance: without this it would stand still for ever.
-        consumer.resume(partitions)
+        try:
+            consumer.assign(self._offsets.start(partitions))
+            # librdkafka keeps a partition's pause over a rebalance: without this it would stand still for ever.
+            consumer.resume(partitions)
+        except KafkaException as error:
+            # Out of a callback, the library would let it arrive as something that is no exception.
+            self._fatal = error.args[0]
         self._paused = False
         metrics.PARTITIONS.labels(self._group).set(len(partitions))
+        metrics.PAUSED.labels(self._group).set(0)
         self._lag.ask_soon()
-        self._problem = None
         self._joined = True
+        # Assigned is not yet well: a topic may be missing, so look before saying so.
+        self._problem = self._problem or f"{self._group}: just assigned"
+        self._next_check = self._next_tick = 0.0
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is in hand, or give it back; then commit what is finished, while the partitions are ours."""
@@ -318,6 +344,8 @@ class Loop(Generic[Prepared]):
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Commit nothing: somebody else may own the partitions already."""
         metrics.REBALANCES.labels(self._group, "lost").inc()
+        self._joined = False
+        self._problem = f"{self._group}: assignment lost"
         self._give_up(partitions)
 
     def _give_up(self, partitions: list[TopicPartition]) -> None:

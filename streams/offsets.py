@@ -49,6 +49,10 @@ class OffsetRecovery:
         """Remember that a partition stands still for want of an offset."""
         self._noted.add((topic, partition))
 
+    def pending(self) -> bool:
+        """Tell whether partitions stand still for want of an offset."""
+        return bool(self._noted)
+
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Leave revoked partitions to whoever gets them."""
         for partition in partitions:
@@ -92,7 +96,10 @@ class OffsetRecovery:
         tracked = tracker.get(topic, partition)
         position = None if tracked is None else tracked.position
         if position is None:
-            position = self._consumer.committed([place], timeout=_TIMEOUT_S)[0].offset
+            committed = self._consumer.committed([place], timeout=_TIMEOUT_S)[0]
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            position = committed.offset
         low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
         if position < 0:
             return TopicPartition(topic, partition, low)
@@ -121,10 +128,11 @@ class OffsetRecovery:
         chosen = {key: place for key, place in chosen.items() if key in self._noted}
         if not chosen:
             return
+        settled = set(chosen)
         for tracked in tracker.held():
             if tracked.position is not None:
                 place = TopicPartition(tracked.topic, tracked.partition, tracked.position)
                 chosen.setdefault((tracked.topic, tracked.partition), place)
         self._consumer.assign([chosen.get((p.topic, p.partition), p) for p in self._consumer.assignment()])
-        self._noted.difference_update(chosen)
-        self._reporting.difference_update(chosen)
+        self._noted -= settled
+        self._reporting -= settled

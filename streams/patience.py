@@ -19,7 +19,7 @@ class GivenBackError(Exception):
 
 
 class Patience:
-    """What the work threads of one group wait for. `on_blocked` hears of each outage once, when it begins."""
+    """What the work threads of one group wait for. `on_blocked` hears of each when it begins."""
 
     def __init__(self, group: str, tracker: Tracker, on_blocked: Callable[[OutageError], None]) -> None:
         self._group = group
@@ -51,17 +51,25 @@ class Patience:
     def _begin(self, outage: OutageError) -> None:
         me = threading.get_ident()
         metrics.OUTAGES.labels(self._group, outage.service).inc()
-        metrics.WAITING.labels(self._group, outage.service).set(1)
-        if me not in self._outages:
+        before = self._outages.get(me)
+        self._outages[me] = outage
+        if before is None or (type(before), before.service) != (type(outage), outage.service):
             kind = type(outage).__name__
             _log.warning("waiting", group=self._group, service=outage.service, reason=outage.reason, kind=kind)
             self._on_blocked(outage)
-        self._outages[me] = outage
+        self._show(outage, before)
         with self._tracker.changed:  # a hand-over that waits for this work need not wait any longer
             self._tracker.changed.notify_all()
 
     def _end(self) -> None:
         outage = self._outages.pop(threading.get_ident(), None)
         if outage is not None:
-            metrics.WAITING.labels(self._group, outage.service).set(0)
+            self._show(outage, None)
             _log.info("no longer waiting", group=self._group, service=outage.service)
+
+    def _show(self, *outages: OutageError | None) -> None:
+        """Set the gauge of each service named: another thread may wait for the same one."""
+        waiting = {outage.service for outage in list(self._outages.values())}
+        for outage in outages:
+            if outage is not None:
+                metrics.WAITING.labels(self._group, outage.service).set(outage.service in waiting)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import FrameType
@@ -16,6 +17,7 @@ _log = get_logger(__name__)
 # SIGTERM must end the process within 10 s, whatever hangs; what is in hand then is simply given back.
 _END_WITHIN_S = 9.0
 _FLUSH_S = 2.0
+_LOOK_EVERY_S = 0.1
 
 
 class RunnableLoop(Protocol):
@@ -44,7 +46,9 @@ class Process:
     def __init__(self, loops: Sequence[RunnableLoop], publisher: Publisher) -> None:
         self._loops = loops
         self._publisher = publisher
-        self._ended = threading.Event()
+        # Plain flags: a signal handler may run while this very thread holds an Event's lock.
+        self._ended = False
+        self._stopping = False
         self._failures: list[BaseException] = []
 
     def run(self, http_port: int | None, announce: Callable[[int], None]) -> None:
@@ -66,6 +70,7 @@ class Process:
             for thread in threads:
                 thread.start()
             self._wait_for_end()
+            self._stopping = True
             watchdog = threading.Timer(_END_WITHIN_S, _end_now)
             watchdog.daemon = True
             watchdog.start()
@@ -79,7 +84,8 @@ class Process:
             raise self._failures[0]
 
     def _wait_for_end(self) -> None:
-        while not self._ended.wait(1.0):
+        while not self._ended:
+            time.sleep(_LOOK_EVERY_S)
             failure = self._publisher.failure()
             if failure is not None:
                 self._failures.append(failure)
@@ -91,12 +97,15 @@ class Process:
         except BaseException as failure:  # noqa: BLE001 -- whatever it is, the main thread raises it
             _log.exception("loop failed")
             self._failures.append(failure)
+        else:
+            if not self._stopping:
+                self._failures.append(RuntimeError("a loop ended by itself"))
         finally:
-            self._ended.set()
+            self._ended = True
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         _log.info("stopping", signal=signal.Signals(number).name)
-        self._ended.set()
+        self._ended = True
 
     def _not_live(self) -> str | None:
         return next((reason for loop in self._loops if (reason := loop.stalled())), None)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.errors import OutageError
+from schemas.errors import OutageError, SetupError
 from schemas.message import Message
 from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
-from sightline.runtime.kafka import is_refused, make_producer, map_kafka_error
+from sightline.runtime.kafka import SERVICE, is_refused, make_producer, map_kafka_error
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 
@@ -32,12 +32,19 @@ _SLOW_S = 10.0
 OnRefused = Callable[[Message], Message]
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish, and what to publish in its place when the broker refuses it for what it is."""
+
+    message: Message
+    on_refused: OnRefused | None = None
+
+
 @dataclass(slots=True)
 class _Group:
     """Messages that count as done together."""
 
     on_done: Callable[[], None]
-    on_refused: OnRefused | None
     left: int
 
 
@@ -46,6 +53,7 @@ class _Delivery:
     """One message on its way."""
 
     message: Message
+    on_refused: OnRefused | None
     group: _Group
     since: float
     backoff: Backoff = field(default_factory=Backoff)
@@ -67,20 +75,18 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
-    def publish(
-        self, messages: Sequence[Message], on_done: Callable[[], None], on_refused: OnRefused | None = None
-    ) -> None:
+    def publish(self, messages: Sequence[Outgoing], on_done: Callable[[], None]) -> None:
         """Hand over `messages`; `on_done` is called from another thread once all are acknowledged.
 
-        May block while the producer's queue is full. Without `on_refused` a refused message is an error that
-        ends the process: it would be lost.
+        May block while the producer's queue is full. A message that the broker refuses for what it is waits, as
+        wrongly set up topics do, unless its `on_refused` has another one in its place.
         """
         if not messages:
             on_done()
             return
-        group = _Group(on_done, on_refused, len(messages))
-        for message in messages:
-            delivery = _Delivery(message, group, self._clock.monotonic())
+        group = _Group(on_done, len(messages))
+        for outgoing in messages:
+            delivery = _Delivery(outgoing.message, outgoing.on_refused, group, self._clock.monotonic())
             number = next(self._numbers)
             with self._lock:
                 self._waiting[number] = delivery
@@ -180,11 +186,11 @@ class Publisher:
             self._lock.notify_all()
 
     def _refused(self, number: int, delivery: _Delivery, error: KafkaError) -> None:
-        on_refused = delivery.group.on_refused
-        if on_refused is None:
-            raise KafkaException(error)
+        on_refused = delivery.on_refused
         _log.warning("message refused", topic=delivery.message.topic, code=error.name())
         try:
+            if on_refused is None:
+                raise SetupError(SERVICE, f"{delivery.message.topic} refuses a message: {error.name()}")
             delivery.message = on_refused(delivery.message)
         except OutageError as outage:
             # The message will be refused once more, and its owner asked again, after the back-off.

@@ -24,6 +24,7 @@ class Record:
         key: bytes | None,
         value: bytes | None,
         headers: Headers | None,
+        size_bytes: int,
     ) -> None:
         self._partition = partition
         self.offset = offset
@@ -31,7 +32,7 @@ class Record:
         self.key = key
         self.value = value
         self.headers = headers  # None: their names are not UTF-8
-        self.size_bytes = len(value or b"")
+        self.size_bytes = size_bytes
         self._finished = False
 
     @property
@@ -64,6 +65,7 @@ class TrackedPartition:
         "_done",
         "_tracker",
         "_unfinished",
+        "behind_since",
         "held",
         "last_ms",
         "partition",
@@ -80,6 +82,7 @@ class TrackedPartition:
         self.held = True
         self.position: int | None = None  # the next offset to read
         self.last_ms: int | None = None  # append time of the last record read
+        self.behind_since: float | None = None  # when more was first seen in the log than was read; `lag.py` keeps it
         self.records = 0
         self.size_bytes = 0
         self._unfinished: deque[tuple[int, int]] = deque()  # offset, append time
@@ -87,10 +90,16 @@ class TrackedPartition:
         self._committed: int | None = None
 
     def take(
-        self, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: Headers | None
+        self,
+        offset: int,
+        timestamp_ms: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None,
+        size_bytes: int,
     ) -> Record:
-        """Begin to answer for a record."""
-        record = Record(self, offset, timestamp_ms, key, value, headers)
+        """Begin to answer for a record that counts for `size_bytes` against the bound on memory."""
+        record = Record(self, offset, timestamp_ms, key, value, headers, size_bytes)
         with self._tracker.changed:
             self._unfinished.append((offset, timestamp_ms))
             self.position = offset + 1
@@ -121,6 +130,11 @@ class TrackedPartition:
         """Remember what was handed to the broker; None forgets it, so that it is tried again."""
         self._committed = offset
 
+    def reach(self, offset: int) -> None:
+        """Note that reading has come to `offset` without a record: transaction markers take offsets too."""
+        if self.position is None or offset > self.position:
+            self.position = offset
+
     def oldest_unread_ms(self, *, behind: bool) -> int | None:
         """Return the append time of the oldest record not finished; `behind`: more waits in the log."""
         if self._unfinished:
@@ -146,7 +160,7 @@ class Tracker:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of their values."""
+        """What they count for together against the bound on memory."""
         return sum(partition.size_bytes for partition in self.held())
 
     def assign(self, topic: str, partition: int) -> None:

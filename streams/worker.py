@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from processors.outcome import Artifact, Context, Failure, Outcome, Success
@@ -9,7 +10,7 @@ from processors.pipeline import process
 from schemas.encoding import from_timestamp_ms
 from schemas.errors import Code, InputError, OutageError, Stage
 from schemas.frame import Frame, Origin, parse_frame
-from schemas.message import Message, artifact_message, result_message
+from schemas.message import artifact_message, result_message
 from sightline.runtime import metrics
 from sightline.runtime.faults import AFTER_ACKNOWLEDGE, AFTER_PRODUCE, Faults
 from sightline.runtime.log import get_logger
@@ -18,7 +19,7 @@ from streams.claims import Claims
 from streams.deadletters import DeadLetters
 from streams.offload import Offload
 from streams.offsets import LostRange
-from streams.publisher import Publisher
+from streams.publisher import Outgoing, Publisher
 from streams.tracker import Record
 
 _log = get_logger(__name__)
@@ -82,14 +83,15 @@ class WorkerHandler:
 
         What may meet an outage comes first: a call that is repeated must not find half of the batch published.
         """
-        messages = [self._messages(answer) if isinstance(answer, Success) else [] for answer in prepared]
-        for record, answer, made in zip(records, prepared, messages, strict=True):
+        artifacts = [self._artifacts(answer) if isinstance(answer, Success) else [] for answer in prepared]
+        for record, answer, kept in zip(records, prepared, artifacts, strict=True):
             if not record.held:
                 continue
             finish = partial(self._finish, record)
             if isinstance(answer, Success):
                 self._count(record, answer)
-                self._publisher.publish(made, finish)
+                message = result_message(answer.result, answer.frame.traceparent)
+                self._publisher.publish([*kept, Outgoing(message)], finish)
             else:
                 frame_id = None if answer.frame is None else answer.frame.frame_id
                 self._dead_letters.send(self._pipeline, record, answer.error, finish, frame_id)
@@ -109,7 +111,9 @@ class WorkerHandler:
             value = self._claims.fetch(dataref, self._context.pipeline.input.max_bytes)
         except InputError as error:
             return Rejected(error, frame)
-        return self._process([replace(frame, value=value)])[0]
+        outcome = self._process([replace(frame, value=value)])[0]
+        # The outcome waits for its turn to be published; the fetched bytes need not wait with it.
+        return replace(outcome, frame=frame)
 
     def _process(self, frames: list[Frame]) -> list[Outcome]:
         """Process a batch; one that fails in a way that nobody foresaw is tried frame by frame."""
@@ -134,14 +138,16 @@ class WorkerHandler:
         self._faults.passing(AFTER_ACKNOWLEDGE)
         record.finish()
 
-    def _messages(self, success: Success) -> list[Message]:
-        artifacts = [self._artifact_message(success, artifact) for artifact in success.artifacts]
-        return [*artifacts, result_message(success.result, success.frame.traceparent)]
+    def _artifacts(self, success: Success) -> list[Outgoing]:
+        return [self._artifact(artifact, success.result.processed_at) for artifact in success.artifacts]
 
-    def _artifact_message(self, success: Success, artifact: Artifact) -> Message:
-        created_at = success.result.processed_at
-        message = artifact_message(self._pipeline, artifact.key, artifact.data, artifact.media_type, created_at)
-        return self._offload.artifact(message, artifact.key, artifact.media_type)
+    def _artifact(self, artifact: Artifact, created_at: datetime) -> Outgoing:
+        key, media_type = artifact.key, artifact.media_type
+        message = artifact_message(self._pipeline, key, artifact.data, media_type, created_at)
+        return Outgoing(
+            self._offload.artifact(message, key, media_type),
+            lambda refused: self._offload.refused_artifact(refused, key, media_type),
+        )
 
     def _count(self, record: Record, success: Success) -> None:
         result = success.result

@@ -95,4 +95,5 @@ def _limits(definition: PipelineDefinition, settings: Settings) -> BatchLimits:
         wait_s=definition.batch.max_wait_ms / 1000,
         inflight_bytes=settings.worker.inflight_bytes,
         threads=settings.worker.threads,
+        claim_bytes=definition.input.max_bytes,
     )

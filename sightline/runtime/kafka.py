@@ -2,19 +2,28 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import ConfigurationError, OutageError, SetupError
 from sightline.runtime.settings import KafkaSettings, Scalar
 
+Client = TypeVar("Client")
 SERVICE = "kafka"
 DEAD_LETTER_LIMIT_BYTES = 18 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 MAX_POLL_INTERVAL_MS = 300_000
 _RESPONSE_ROOM_BYTES = 1024 * 1024
+
+_OURS = (
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.partition.eof",
+    "isolation.level",
+)
 
 # What the broker will not take whatever we do about the surroundings: the message itself is at fault.
 _REFUSED = {
@@ -44,6 +53,11 @@ def is_refused(error: KafkaError) -> bool:
     return error.code() in _REFUSED
 
 
+def is_fatal(error: KafkaError) -> bool:
+    """Tell whether the client is finished: only a new process can go on."""
+    return error.fatal() or error.code() in {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}  # noqa: SLF001
+
+
 def map_kafka_error(error: KafkaError) -> OutageError:
     """Say what to wait for. Everything that is not the message's fault is an outage; some are of our own setup."""
     kind = SetupError if error.code() in _SETUP else OutageError
@@ -61,7 +75,7 @@ def make_consumer(
 
     `range` with asynchronous commits left the shortest gaps of the assignors measured.
     """
-    _insist_on_eager(settings.properties)
+    _insist_on_safe(settings.properties)
     config = _common(settings) | {
         "group.id": group,
         "enable.auto.commit": False,
@@ -79,6 +93,8 @@ def make_consumer(
         "max.partition.fetch.bytes": 4 * 1024 * 1024,
         "message.max.bytes": DEAD_LETTER_LIMIT_BYTES,
         "receive.message.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES) + _RESPONSE_ROOM_BYTES,
+        # The end of a partition may lie behind transaction markers, which are offsets without records.
+        "enable.partition.eof": True,
         # How soon a partition added later, or a topic that was missing, is seen.
         "topic.metadata.refresh.interval.ms": 10_000,
         "fetch.wait.max.ms": 100,
@@ -89,11 +105,18 @@ def make_consumer(
         config["on_commit"] = on_commit
     if on_error is not None:
         config["error_cb"] = on_error
-    return Consumer(config | _for_consumer(settings), logger=logging.getLogger("librdkafka"))
+    return _made(Consumer, config | _for_consumer(settings))
 
 
-def _insist_on_eager(properties: dict[str, Scalar]) -> None:
-    """Refuse assignors that take partitions away one by one: the loop hands over all of them at once."""
+def _insist_on_safe(properties: dict[str, Scalar]) -> None:
+    """Refuse what would undo the loop's promises.
+
+    Offsets are committed and reset by the loop alone. Assignors that take partitions away one by one are refused,
+    because the loop hands over all of them at once.
+    """
+    for name in _OURS:
+        if name in properties:
+            raise ConfigurationError("kafka.properties", f"{name} is not yours to set: the loop relies on it")
     strategy = str(properties.get("partition.assignment.strategy", ""))
     if "cooperative" in strategy:
         raise ConfigurationError("kafka.properties", f"partition.assignment.strategy {strategy!r} is not supported")
@@ -116,7 +139,7 @@ def make_reader(settings: KafkaSettings) -> Consumer:
         "receive.message.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES) + _RESPONSE_ROOM_BYTES,
         "fetch.wait.max.ms": 100,
     }
-    return Consumer(config | _for_consumer(settings), logger=logging.getLogger("librdkafka"))
+    return _made(Consumer, config | _for_consumer(settings))
 
 
 def make_producer(settings: KafkaSettings) -> Producer:
@@ -131,12 +154,19 @@ def make_producer(settings: KafkaSettings) -> Producer:
         "queue.buffering.max.kbytes": settings.produce_bytes // 1024,
         "queue.buffering.max.messages": 100_000,
     }
-    return Producer(config | _for_producer(settings), logger=logging.getLogger("librdkafka"))
+    return _made(Producer, config | _for_producer(settings))
 
 
 def make_admin(settings: KafkaSettings) -> AdminClient:
     """Build a client for topics and their settings."""
-    return AdminClient(_common(settings) | _for_producer(settings), logger=logging.getLogger("librdkafka"))
+    return _made(AdminClient, _common(settings) | _for_producer(settings))
+
+
+def _made(kind: Callable[..., Client], config: dict[str, Any]) -> Client:
+    try:
+        return kind(config, logger=logging.getLogger("librdkafka"))
+    except KafkaException as error:
+        raise ConfigurationError("kafka.properties", error.args[0].str()) from error
 
 
 def _common(settings: KafkaSettings) -> dict[str, Any]:

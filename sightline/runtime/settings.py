@@ -87,7 +87,7 @@ class WorkerSettings(_Section):
     threads: int = Field(2, ge=1, le=64, description="Batches worked on at the same time (decode beside compute).")
     opencv_threads: int = Field(1, ge=1, le=64, description="Threads inside one OpenCV call.")
     inflight_bytes: int = Field(
-        32 * MIB, ge=MIB, description="Encoded bytes taken from Kafka and not finished yet, for each consumer group."
+        48 * MIB, ge=MIB, description="Encoded bytes taken from Kafka and not finished yet, for each consumer group."
     )
     decoded_pixels: int = Field(32_000_000, ge=1, description="Decoded pixels held at once, in one process.")
 

@@ -77,7 +77,7 @@ class PostgresSink:
             return
         try:
             ensure_partitions(self._engine, self._now())
-        except OutageError:
+        except (OutageError, InputError, UnclearError):
             return
         finally:
             self._partitions_made_on = today

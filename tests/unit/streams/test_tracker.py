@@ -18,7 +18,7 @@ def _tracker() -> tuple[Tracker, TrackedPartition, list[str]]:
 
 
 def _take(partition: TrackedPartition, offset: int, value: bytes = b"1234") -> Record:
-    return partition.take(offset, 1000 + offset, None, value, [])
+    return partition.take(offset, 1000 + offset, None, value, [], len(value))
 
 
 def test_nothing_read_commits_nothing() -> None:
