@@ -50,6 +50,8 @@ class Committer:
         failed = [
             (offset, error or offset.error) for offset in offsets if error is not None or offset.error is not None
         ]
+        if not failed:
+            self.problem = None
         for offset, reason in failed:
             tracked = self._tracker.get(offset.topic, offset.partition)
             if tracked is not None:

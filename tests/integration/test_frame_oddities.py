@@ -130,6 +130,19 @@ def test_a_dead_letter_that_the_broker_refuses_goes_by_the_object_store(world: W
     assert len(published) == 1
 
 
+def test_an_artifact_that_the_broker_refuses_goes_by_the_object_store(world: World) -> None:
+    world.set_topic(topics.artifacts(world.pipeline), "max.message.bytes", "20000")
+    published = world.publish([(jpeg(1, 800, 600), headers("e1", "/cameras/1"))])
+    assert len(published[0].value or b"") > 40_000
+    worker, *_ = world.start_all()
+    world.wait_for_rows(1)
+    assert world.count_rows() == (1, 0)
+    assert_sound(world, published)
+    [message] = world.read(topics.artifacts(world.pipeline))
+    assert message.value() is None
+    assert worker.process.poll() is None
+
+
 def test_a_30_mb_photo_by_claim_check_is_scored(world: World) -> None:
     photo = png(1, 3700, 2800)
     assert len(photo) > 30_000_000

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from schemas import topics
@@ -71,6 +71,22 @@ def test_topics_that_do_not_exist_yet_are_waited_for(world: World) -> None:
     assert_sound(world, published)
     for process in processes:
         process.wait_ready()
+
+
+def test_transaction_markers_are_no_lag(world: World) -> None:
+    producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": world.pipeline})
+    producer.init_transactions(30)
+    for n in range(3):
+        producer.begin_transaction()
+        head = headers(f"e{n}", "/cameras/1")
+        producer.produce(topics.frames(world.pipeline), jpeg(n), b"/cameras/1", headers=[*head])
+        producer.commit_transaction(30)
+    worker = world.start_worker()
+    wait_for(lambda: len(world.results()) == 3, 60, "3 results")
+    labels = {"topic": topics.frames(world.pipeline)}
+    world.wait_for_lag(topics.group("worker", world.pipeline), [topics.frames(world.pipeline)], 30)
+    wait_for(lambda: worker.metric("sightline_consumer_lag", **labels) == 0, 30, "no lag")
+    wait_for(lambda: worker.metric("sightline_consumer_lag_seconds", **labels) == 0, 30, "no age")
 
 
 def test_lag_is_told_in_offsets_and_in_seconds(world: World) -> None:

@@ -1,5 +1,6 @@
 """What a record counts for against the bounds on memory."""
 
+from schemas.headers import Headers
 from streams.weight import RECORD_BYTES, weigh
 
 
@@ -10,6 +11,6 @@ def test_all_its_bytes_count_and_some_for_itself() -> None:
 
 def test_a_claim_counts_for_the_picture_that_it_stands_for() -> None:
     assert weigh(None, None, [("ce_dataref", b"")], 1000) == RECORD_BYTES + 10 + 1000
-    structured = [("content-type", b"application/cloudevents+json; charset=utf-8")]
+    structured: Headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
     small, large = (weigh(None, bytes(size), structured, 10**9) for size in (4096, 4097))
     assert small > 10**9 > large
