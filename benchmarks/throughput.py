@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -45,7 +46,8 @@ def measure(world: World, folder: Path) -> list[Figure]:
     return [
         Figure("bare loop, images per CPU second", bare_cpu_rate, "1/s", "60", None, threads),
         Figure("worker ÷ bare loop, one core", worker_rate / bare_rate, "", "≥ 0.95", "bare loop", threads),
-        Figure("worker ÷ bare loop, frames per CPU second", worker_cpu_rate / bare_cpu_rate, "", "", "bare loop", threads),
+        Figure("worker ÷ bare loop, frames per CPU second", worker_cpu_rate / bare_cpu_rate, "", "",
+               "bare loop", threads),
         Figure("worker ÷ sceptic's loop, one core", worker_rate / sceptic_rate, "", "≥ 3", "sceptic's loop", threads),
         Figure("worker, frames per second, one core", worker_rate, "1/s", "", None, threads),
         Figure("two workers ÷ one, frames per CPU second", two[0] / one[0], "", "≥ 0.95", "one worker",
@@ -115,7 +117,8 @@ def _work(workers: list[Running]) -> tuple[float, float]:
 def _pin(running: Running, core: int) -> None:
     """Keep every thread of a process on one core."""
     for task in Path(f"/proc/{running.process.pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
+        with suppress(ProcessLookupError):  # a thread may end meanwhile
+            os.sched_setaffinity(int(task.name), {core})
 
 
 def _on_core(core: int, command: list[str]) -> list[str]:

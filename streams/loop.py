@@ -28,7 +28,7 @@ from schemas.headers import Headers
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sightline.runtime.faults import IN_REVOKE, Faults
-from sightline.runtime.kafka import is_fatal, make_consumer, map_kafka_error
+from sightline.runtime.kafka import is_fatal, make_admin, make_consumer, map_kafka_error
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 from streams.commits import Committer
@@ -115,7 +115,7 @@ class Loop(Generic[Prepared]):
         self._committer = Committer(group, self._tracker)
         self._consumer = make_consumer(kafka, group, on_commit=self._committer.on_commit, on_error=self._on_error)
         self._offsets = OffsetRecovery(self._consumer, group)
-        self._lag = LagGauges(self._consumer, group, clock)
+        self._lag = LagGauges(self._consumer, make_admin(kafka), group, clock)
         self._executor = ThreadPoolExecutor(limits.threads, thread_name_prefix=f"work-{group}")
         self._batches: deque[Future[None]] = deque()
         self._gathering: list[Record] = []
@@ -325,7 +325,6 @@ class Loop(Generic[Prepared]):
         self._paused = False
         metrics.PARTITIONS.labels(self._group).set(len(partitions))
         metrics.PAUSED.labels(self._group).set(0)
-        self._lag.ask_soon()
         self._joined = True
         # Assigned is not yet well: a topic may be missing, so look before saying so.
         self._problem = self._problem or f"{self._group}: just assigned"
