@@ -34,9 +34,10 @@ $(STAMP): $(BIN)/python requirements.lock pyproject.toml
 demo: setup ## run the whole path on this machine, with nothing but Python
 	$(BIN)/sightline demo $(ARGS)
 
-test: setup ## all tests but chaos; starts a real Kafka, PostgreSQL and S3 (needs Java, Maven, Go)
+test: setup ## all tests; starts a real Kafka, PostgreSQL and S3 (needs Java, Maven, Go)
 	@$(BIN)/python infra/services.py fetch
-	$(BIN)/pytest tests/unit tests/contract tests/integration $(ARGS)
+	@command -v kcat >/dev/null || { echo "kcat is missing, which the tests publish with: apt-get install kcat" >&2; exit 2; }
+	$(BIN)/pytest tests $(ARGS)
 
 unit: setup ## the tests that need no services
 	$(BIN)/pytest tests/unit tests/contract -m "not services" $(ARGS)
@@ -54,7 +55,7 @@ format: setup ## format, and fix what can be fixed
 bench: setup ## measure throughput, latency and memory
 	$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: setup ## kill, freeze and starve the services while frames flow (minutes)
+chaos: setup ## of those, only the kills and outages (minutes)
 	@$(BIN)/python infra/services.py fetch
 	$(BIN)/pytest tests/chaos $(ARGS)
 

@@ -1,6 +1,6 @@
 """The bare loop: the same `process` on files in memory, with the worker's batch and threads, and nothing else.
 
-`python -m benchmarks.bare PIPELINE SECONDS THREADS FILE…` prints frames, seconds and CPU seconds as JSON.
+`python -m benchmarks.bare PIPELINE SECONDS THREADS KEEP FILE…` prints frames, seconds and CPU seconds as JSON.
 """
 
 import json
@@ -20,14 +20,14 @@ from schemas.frame import Origin, frame_headers, parse_frame
 from sightline.runtime.settings import WorkerSettings
 
 
-def run(pipeline: str, seconds: float, threads: int, files: list[Path]) -> dict[str, float]:
+def run(pipeline: str, seconds: float, threads: int, keep: str, files: list[Path]) -> dict[str, float]:
     """Process batches of 16 for `seconds` after a warm-up of one batch a thread."""
     cv2.setNumThreads(1)
     pictures = [file.read_bytes() for file in files]
     definition = load_builtin(pipeline)
     pixels = PixelBudget(WorkerSettings().decoded_pixels)
     context = Context(definition, lambda: datetime.now(UTC), time.perf_counter, pixels)
-    headers = frame_headers(event_id="1", source="/bench", media_type="image/jpeg")
+    headers = frame_headers(event_id="1", source="/bench", media_type="image/jpeg", extensions={"keep": keep})
     size = definition.batch.max_frames
 
     def batch(number: int) -> int:
@@ -58,5 +58,5 @@ def run(pipeline: str, seconds: float, threads: int, files: list[Path]) -> dict[
 
 
 if __name__ == "__main__":
-    name, duration, count, *names = sys.argv[1:]
-    print(json.dumps(run(name, float(duration), int(count), [Path(path) for path in names])))
+    name, duration, count, kept, *names = sys.argv[1:]
+    print(json.dumps(run(name, float(duration), int(count), kept, [Path(path) for path in names])))

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -15,7 +14,6 @@ from benchmarks.figures import Figure
 from benchmarks.photos import photos
 from schemas import topics
 from schemas.frame import frame_headers
-from sightline.runtime.settings import WorkerSettings
 from tests.world import Running, World, wait_for
 
 PHOTOS = 24
@@ -23,57 +21,73 @@ FRAMES = 480
 WARM_UP = 64
 BARE_S = 8.0
 ROUNDS = 2
+_SETTING = "1 work thread, OpenCV 1 thread, 2.7 MP, batch of 16, one core"
 
 
 def measure(world: World, folder: Path) -> list[Figure]:
-    """Take all figures; two rounds, each between two runs of the bare loop."""
+    """Take all figures of the pipeline as it is, pictures kept; two rounds, each between two runs of the bare loop."""
+    files = _publish(world, folder, keep=True)
+    bare, worker, sceptic = [_bare(files, keep=True)], [], []
+    for _ in range(ROUNDS):
+        worker.append(_workers(world, 1))
+        bare.append(_bare(files, keep=True))
+        sceptic.append(_sceptic(world))
+    two = _workers(world, 2)
+    bare_rate, bare_cpu_rate = fmean(rate for rate, _ in bare), fmean(rate for _, rate in bare)
+    one_rate, one_cpu_rate = fmean(rate for rate, _ in worker), fmean(rate for _, rate in worker)
+    sceptic_rate = fmean(sceptic)
+    kept = f"{_SETTING}; every picture is published again, to be kept"
+    split = "each on a core of its own; the broker shares them"
+    return [
+        Figure("bare loop, images per CPU second", bare_cpu_rate, "1/s", "60", None, _SETTING),
+        Figure("worker that keeps pictures ÷ bare loop", one_rate / bare_rate, "", "", "bare loop", kept),
+        Figure("worker that keeps pictures, frames per second", one_rate, "1/s", "", None, kept),
+        Figure("worker that keeps pictures ÷ sceptic's loop", one_rate / sceptic_rate, "", "≥ 3 or the ceiling",
+               "sceptic's loop", f"{kept}; the sceptic keeps none, and writes its rows itself"),
+        Figure("bare loop ÷ sceptic's loop: the ceiling", bare_rate / sceptic_rate, "", "", "sceptic's loop", _SETTING),
+        Figure("two workers ÷ one, frames per CPU second", two[1] / one_cpu_rate, "", "≥ 0.95", "one worker", split),
+        Figure("two workers ÷ one, frames per second", two[0] / one_rate, "", "", "one worker", split),
+    ]  # fmt: skip
+
+
+def measure_results_only(world: World, folder: Path) -> list[Figure]:
+    """Take the worker's rate where frames ask for their picture not to be kept."""
+    files = _publish(world, folder, keep=False)
+    bare, worker = [_bare(files, keep=False)], []
+    for _ in range(ROUNDS):
+        worker.append(_workers(world, 1))
+        bare.append(_bare(files, keep=False))
+    ratio = fmean(rate for rate, _ in worker) / fmean(rate for rate, _ in bare)
+    cpu_ratio = fmean(rate for _, rate in worker) / fmean(rate for _, rate in bare)
+    return [
+        Figure("worker ÷ bare loop, one core", ratio, "", "≥ 0.95", "bare loop", _SETTING),
+        Figure("worker ÷ bare loop, frames per CPU second", cpu_ratio, "", "", "bare loop", _SETTING),
+    ]
+
+
+def _publish(world: World, folder: Path, *, keep: bool) -> list[Path]:
     pictures = photos(PHOTOS)
     files = [folder / f"photo-{number}.jpg" for number in range(PHOTOS)]
     for file, picture in zip(files, pictures, strict=True):
         file.write_bytes(picture)
-    _publish(world, pictures)
-    bare, worker, sceptic = [_bare(files)], [], []
-    for _ in range(ROUNDS):
-        worker.append(_workers(world, 1))
-        bare.append(_bare(files))
-        sceptic.append(_sceptic(world))
-    one, two = worker[-1], _workers(world, 2)
-    bare_rate = fmean(run["frames"] / run["seconds"] for run in bare)
-    bare_cpu_rate = fmean(run["frames"] / run["cpu_seconds"] for run in bare)
-    worker_rate, sceptic_rate = fmean(rate for _, rate in worker), fmean(sceptic)
-    worker_cpu_rate = fmean(rate for rate, _ in worker)
-    threads = f"{WorkerSettings().threads} threads, OpenCV 1 thread, 2.7 MP, batch of 16, one core"
-    return [
-        Figure("bare loop, images per CPU second", bare_cpu_rate, "1/s", "60", None, threads),
-        Figure("worker ÷ bare loop, one core", worker_rate / bare_rate, "", "≥ 0.95", "bare loop", threads),
-        Figure("worker ÷ bare loop, frames per CPU second", worker_cpu_rate / bare_cpu_rate, "", "",
-               "bare loop", threads),
-        Figure("worker ÷ sceptic's loop, one core", worker_rate / sceptic_rate, "", "≥ 3", "sceptic's loop", threads),
-        Figure("worker, frames per second, one core", worker_rate, "1/s", "", None, threads),
-        Figure("two workers ÷ one, frames per CPU second", two[0] / one[0], "", "≥ 0.95", "one worker",
-               "each on a core of its own; the broker shares them"),
-        Figure("two workers ÷ one, frames per second", two[1] / one[1], "", "", "one worker",
-               "the broker shares the two cores"),
-    ]  # fmt: skip
-
-
-def _publish(world: World, pictures: list[bytes]) -> None:
+    asked = {} if keep else {"keep": "false"}
     world.publish(
         (
-            pictures[n % len(pictures)],
-            frame_headers(event_id=f"b{n}", source=f"/bench/{n % 16}", media_type="image/jpeg"),
+            pictures[n % PHOTOS],
+            frame_headers(event_id=f"b{n}", source=f"/bench/{n % 16}", media_type="image/jpeg", extensions=asked),
         )
         for n in range(FRAMES)
     )
+    return files
 
 
-def _bare(files: list[Path]) -> dict[str, float]:
-    command = _on_core(
-        0, [sys.executable, "-m", "benchmarks.bare", "civic", str(BARE_S), str(WorkerSettings().threads)]
-    )
+def _bare(files: list[Path], *, keep: bool) -> tuple[float, float]:
+    """Return frames per second and per CPU second of the bare loop on core 0."""
+    arguments = ["civic", str(BARE_S), "1", str(keep).lower()]
+    command = _on_core(0, [sys.executable, "-m", "benchmarks.bare", *arguments])
     done = subprocess.run([*command, *map(str, files)], check=True, capture_output=True)
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
+    answer = json.loads(done.stdout)
+    return answer["frames"] / answer["seconds"], answer["frames"] / answer["cpu_seconds"]
 
 
 def _sceptic(world: World) -> float:
@@ -86,16 +100,15 @@ def _sceptic(world: World) -> float:
 def _workers(world: World, count: int) -> tuple[float, float]:
     """Read the whole topic with a fresh group, each worker on its own core.
 
-    Return frames per CPU second and frames per second, both after the warm-up; the second by the broker's times.
+    Return frames per second, by the broker's times, and frames per CPU second, both after the warm-up.
     """
     results = topics.results(world.pipeline)
     before = world.count(results)
     if before:
         world.forget_group(topics.group("worker", world.pipeline))
-    workers = [world.start_worker() for _ in range(count)]
-    for core, worker in enumerate(workers):
+    workers = [_start_on(world, core) for core in range(count)]
+    for worker in workers:
         worker.wait_ready()
-        _pin(worker, core)
     wait_for(lambda: world.count(results) >= before + WARM_UP * count, 120, "the warm-up")
     began = _work(workers)
     wait_for(lambda: world.count(results) >= before + FRAMES, 300, "all results")
@@ -105,7 +118,7 @@ def _workers(world: World, count: int) -> tuple[float, float]:
     times = sorted(message.timestamp()[1] for message in world.read(results))[before:]
     warm = WARM_UP * count
     rate = (FRAMES - warm) / ((times[-1] - times[warm - 1]) / 1000)
-    return (ended[0] - began[0]) / (ended[1] - began[1]), rate
+    return rate, (ended[0] - began[0]) / (ended[1] - began[1])
 
 
 def _work(workers: list[Running]) -> tuple[float, float]:
@@ -114,11 +127,14 @@ def _work(workers: list[Running]) -> tuple[float, float]:
     return finished, sum(worker.metric("process_cpu_seconds_total") for worker in workers)
 
 
-def _pin(running: Running, core: int) -> None:
-    """Keep every thread of a process on one core."""
-    for task in Path(f"/proc/{running.process.pid}/task").iterdir():
-        with suppress(ProcessLookupError):  # a thread may end meanwhile
-            os.sched_setaffinity(int(task.name), {core})
+def _start_on(world: World, core: int) -> Running:
+    """Start a worker that sees one core only: it inherits ours."""
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return world.start_worker()
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 def _on_core(core: int, command: list[str]) -> list[str]:

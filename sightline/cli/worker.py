@@ -94,6 +94,6 @@ def _limits(definition: PipelineDefinition, settings: Settings) -> BatchLimits:
         size_bytes=definition.batch.max_bytes,
         wait_s=definition.batch.max_wait_ms / 1000,
         inflight_bytes=settings.worker.inflight_bytes,
-        threads=settings.worker.threads,
+        threads=settings.worker.batches_at_a_time(),
         claim_bytes=definition.input.max_bytes,
     )

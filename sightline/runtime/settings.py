@@ -84,12 +84,22 @@ class ClaimsSettings(_Section):
 class WorkerSettings(_Section):
     """Bounds and threads of one worker or sink."""
 
-    threads: int = Field(2, ge=1, le=64, description="Batches worked on at the same time (decode beside compute).")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Batches worked on at the same time, decoding beside computing. Unset: 2, or 1 where there is "
+        "one core only (there, two took a sixth longer).",
+    )
     opencv_threads: int = Field(1, ge=1, le=64, description="Threads inside one OpenCV call.")
     inflight_bytes: int = Field(
         48 * MIB, ge=MIB, description="Encoded bytes taken from Kafka and not finished yet, for each consumer group."
     )
     decoded_pixels: int = Field(32_000_000, ge=1, description="Decoded pixels held at once, in one process.")
+
+    def batches_at_a_time(self) -> int:
+        """Return `threads`, or what suits the cores that this process may use."""
+        return self.threads or min(2, len(os.sched_getaffinity(0)))
 
 
 class SinkSettings(_Section):
