@@ -38,7 +38,8 @@ class ReadBatch(Generic[Entry]):
 class SinkHandler(Generic[Entry]):
     """One sink for one group, behind `streams.loop.Loop`. `fault_point` lies between storing and finishing.
 
-    `pipeline` is whose dead letters take what comes of a topic that is no pipeline's, such as `alerts`.
+    `pipeline` is whose dead letters take what comes of a topic that is no pipeline's, such as `alerts`. `label` stands
+    in metrics where a pipeline would.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class SinkHandler(Generic[Entry]):
         name: str,
         pipeline: str,
         *,
+        label: str,
         dead_letters: DeadLetters,
         alarm: Alarm,
         faults: Faults,
@@ -55,6 +57,7 @@ class SinkHandler(Generic[Entry]):
         self._sink = sink
         self._name = name
         self._pipeline = pipeline
+        self._label = label
         self._dead_letters = dead_letters
         self._alarm = alarm
         self._faults = faults
@@ -104,11 +107,11 @@ class SinkHandler(Generic[Entry]):
                 )
 
     def _count(self, report: StoreReport) -> None:
-        labels = (self._name, self._pipeline)
+        labels = (self._name, self._label)
         metrics.ROWS_STORED.labels(*labels).inc(report.stored)
         metrics.ROWS_REPEATED.labels(*labels).inc(report.repeated)
         metrics.ROWS_DIFFERING.labels(*labels).inc(report.differing)
-        metrics.EVENT_IDS_REUSED.labels(self._pipeline).inc(report.reused)
+        metrics.EVENT_IDS_REUSED.labels(self._label).inc(report.reused)
 
 
 def _finish(records: Iterable[Record]) -> None:

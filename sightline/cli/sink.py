@@ -41,7 +41,7 @@ def postgres(pipelines: Pipelines, http_port: HttpPort = None) -> None:
     for pipeline in pipelines:
         rows = PostgresSink(engine, runner.clock.now)
         runner.add(rows, pipeline, [topics.results(pipeline), topics.dead_letters(pipeline)])
-    runner.add(PostgresSink(engine, runner.clock.now), pipelines[0], [topics.ALERTS], group=topics.ALERTS)
+    runner.add(PostgresSink(engine, runner.clock.now), pipelines[0], [topics.ALERTS], label=topics.ALERTS)
     runner.run(http_port)
 
 
@@ -82,13 +82,15 @@ class _Runner:
         self._dead_letters = DeadLetters(self._publisher, Offload(store), self.clock, process_name())
         self._loops: list[Loop[ReadBatch[Any]]] = []
 
-    def add(self, sink: Sink[Any], pipeline: str, names: list[str], group: str | None = None) -> None:
-        """Add a loop over the topics `names`; `group` is called after the pipeline unless told."""
-        group = topics.group(f"sink-{self._name}", group or pipeline)
+    def add(self, sink: Sink[Any], pipeline: str, names: list[str], label: str | None = None) -> None:
+        """Add a loop over the topics `names`; group and metrics are called after the pipeline unless told."""
+        label = label or pipeline
+        group = topics.group(f"sink-{self._name}", label)
         handler = SinkHandler(
             sink,
             self._name,
             pipeline,
+            label=label,
             dead_letters=self._dead_letters,
             alarm=Alarm(self._publisher, self.clock, group, pipeline),
             faults=self._faults,

