@@ -15,7 +15,7 @@ The loop keeps polling through any outage, with its partitions paused, so that i
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
@@ -23,7 +23,6 @@ from typing import Generic, Protocol, TypeVar, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.errors import OutageError
 from schemas.headers import Headers
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
@@ -31,9 +30,10 @@ from sightline.runtime.faults import IN_REVOKE, Faults
 from sightline.runtime.kafka import is_fatal, make_admin, make_consumer, map_kafka_error
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
+from streams.alerts import Alarm
 from streams.commits import Committer
 from streams.lag import LagGauges
-from streams.offsets import LostRange, OffsetRecovery
+from streams.offsets import OffsetRecovery
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, Tracker
 from streams.weight import weigh
@@ -66,14 +66,6 @@ class Handler(Protocol[Prepared]):
         """Publish or store, in a work thread, one batch at a time and in order; see that each record is finished."""
         ...
 
-    def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
-        """Report offsets that retention took; `on_reported` says that the report is safe. Must not block."""
-        ...
-
-    def blocked(self, outage: OutageError) -> None:
-        """Hear, once an outage, that it has begun; in a work thread."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
@@ -100,6 +92,7 @@ class Loop(Generic[Prepared]):
         group: str,
         topics: Sequence[str],
         handler: Handler[Prepared],
+        alarm: Alarm,
         limits: BatchLimits,
         clock: Clock,
         faults: Faults,
@@ -107,11 +100,12 @@ class Loop(Generic[Prepared]):
         self._group = group
         self._topics = list(topics)
         self._handler = handler
+        self._alarm = alarm
         self._limits = limits
         self._clock = clock
         self._faults = faults
         self._tracker = Tracker(lambda topic: metrics.RECORDS_FINISHED.labels(group, topic).inc())
-        self._patience = Patience(group, self._tracker, handler.blocked)
+        self._patience = Patience(group, self._tracker, alarm.blocked)
         self._committer = Committer(group, self._tracker)
         self._consumer = make_consumer(kafka, group, on_commit=self._committer.on_commit, on_error=self._on_error)
         self._offsets = OffsetRecovery(self._consumer, group)
@@ -175,7 +169,7 @@ class Loop(Generic[Prepared]):
             self._wait_for_room(now)
 
     def _tick(self, now: float) -> None:
-        self._offsets.recover(self._tracker, self._handler.lost)
+        self._offsets.recover(self._tracker, self._alarm.lost)
         if now >= self._next_check and (self._problem is not None or self._committer.problem is not None):
             self._next_check = now + _CHECK_EVERY_S
             self._problem = self._check_topics()

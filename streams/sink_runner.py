@@ -8,19 +8,18 @@ In this order, for each batch:
 4. only then finish the records, so that their offsets may be committed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from schemas import topics
-from schemas.errors import InputError, OutageError, SetupError
+from schemas.errors import InputError, SetupError
 from sightline.runtime import metrics
 from sightline.runtime.faults import Faults
 from sinks.isolate import store_isolating
 from sinks.protocol import Sink, SinkRecord, StoreReport
 from streams.alerts import Alarm
 from streams.deadletters import DeadLetters
-from streams.offsets import LostRange
 from streams.tracker import Record
 
 Entry = TypeVar("Entry")
@@ -89,14 +88,6 @@ class SinkHandler(Generic[Entry]):
         for record, error in rejected:
             pipeline = topics.pipeline_of(record.topic) or self._pipeline
             self._dead_letters.send(pipeline, record, error, record.finish)
-
-    def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
-        """See `Handler.lost`."""
-        self._alarm.lost(lost, on_reported)
-
-    def blocked(self, outage: OutageError) -> None:
-        """See `Handler.blocked`."""
-        self._alarm.blocked(outage)
 
     def _insist_on_dead_letters(self, rejected: Sequence[Record]) -> None:
         """Wait when a dead letter is rejected: it must not breed another, nor be dropped, so somebody has to look."""

@@ -1,6 +1,6 @@
 """The processor agent: frames in; results, artifacts and dead letters out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -8,17 +8,15 @@ from functools import partial
 from processors.outcome import Artifact, Context, Failure, Outcome, Success
 from processors.pipeline import process
 from schemas.encoding import from_timestamp_ms
-from schemas.errors import Code, InputError, OutageError, Stage
+from schemas.errors import Code, InputError, Stage
 from schemas.frame import Frame, Origin, parse_frame
 from schemas.message import artifact_message, result_message
 from sightline.runtime import metrics
 from sightline.runtime.faults import AFTER_ACKNOWLEDGE, AFTER_PRODUCE, Faults
 from sightline.runtime.log import get_logger
-from streams.alerts import Alarm
 from streams.claims import Claims
 from streams.deadletters import DeadLetters
 from streams.offload import Offload
-from streams.offsets import LostRange
 from streams.publisher import Outgoing, Publisher
 from streams.tracker import Record
 
@@ -49,7 +47,6 @@ class WorkerHandler:
         offload: Offload,
         publisher: Publisher,
         dead_letters: DeadLetters,
-        alarm: Alarm,
         faults: Faults,
     ) -> None:
         self._context = context
@@ -57,7 +54,6 @@ class WorkerHandler:
         self._offload = offload
         self._publisher = publisher
         self._dead_letters = dead_letters
-        self._alarm = alarm
         self._faults = faults
         self._pipeline = context.pipeline.name
 
@@ -96,14 +92,6 @@ class WorkerHandler:
                 frame_id = None if answer.frame is None else answer.frame.frame_id
                 self._dead_letters.send(self._pipeline, record, answer.error, finish, frame_id)
         self._faults.passing(AFTER_PRODUCE)
-
-    def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
-        """See `Handler.lost`."""
-        self._alarm.lost(lost, on_reported)
-
-    def blocked(self, outage: OutageError) -> None:
-        """See `Handler.blocked`."""
-        self._alarm.blocked(outage)
 
     def _claimed(self, frame: Frame, dataref: str) -> Answer:
         """Claimed pictures are fetched and processed one by one: they are the large ones."""

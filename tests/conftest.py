@@ -1,10 +1,12 @@
 """What every test can ask for: real services, each started once a session and only when a test wants it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.services import S3, SERVICE_FIXTURES, Kafka, Postgres, restart_what_is_down, serve
+from tests.world import World, make_world
 
 pytest_plugins = ["pytester"]
 
@@ -28,6 +30,14 @@ def s3() -> Iterator[S3]:
     """An S3 server with a bucket: `endpoint_url`, `access_key`, `secret_key`, `bucket`, `client()`, the verbs."""
     with serve(S3) as service:
         yield service
+
+
+@pytest.fixture
+def world(tmp_path: Path, kafka: Kafka, postgres: Postgres, s3: S3) -> Iterator[World]:
+    """Topics, database and objects of one test's own, on the session's services."""
+    access = {"endpoint_url": s3.endpoint_url, "access_key": s3.access_key, "secret_key": s3.secret_key}
+    with make_world(tmp_path, kafka.bootstrap, postgres.url, f"s3://{s3.bucket}", access) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -86,13 +86,14 @@ class _Runner:
         """Add a loop over the topics `names`; group and metrics are called after the pipeline unless told."""
         label = label or pipeline
         group = topics.group(f"sink-{self._name}", label)
+        alarm = Alarm(self._publisher, self.clock, group, pipeline)
         handler = SinkHandler(
             sink,
             self._name,
             pipeline,
             label=label,
             dead_letters=self._dead_letters,
-            alarm=Alarm(self._publisher, self.clock, group, pipeline),
+            alarm=alarm,
             faults=self._faults,
             fault_point=self._fault_point,
         )
@@ -103,7 +104,7 @@ class _Runner:
             inflight_bytes=self._settings.worker.inflight_bytes,
             threads=2,  # one batch is read while another is stored
         )
-        self._loops.append(Loop(self._settings.kafka, group, names, handler, limits, self.clock, self._faults))
+        self._loops.append(Loop(self._settings.kafka, group, names, handler, alarm, limits, self.clock, self._faults))
 
     def run(self, http_port: int | None) -> None:
         """Run to the end of the process."""

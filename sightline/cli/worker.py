@@ -62,11 +62,11 @@ def worker(
             offload=offload,
             publisher=publisher,
             dead_letters=dead_letters,
-            alarm=Alarm(publisher, clock, group, definition.name),
             faults=faults,
         )
         frames = [topics.frames(definition.name)]
-        return Loop(settings.kafka, group, frames, handler, _limits(definition, settings), clock, faults)
+        alarm = Alarm(publisher, clock, group, definition.name)
+        return Loop(settings.kafka, group, frames, handler, alarm, _limits(definition, settings), clock, faults)
 
     Process([loop(definition) for definition in definitions], publisher).run(http_port, announce)
 

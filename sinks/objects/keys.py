@@ -5,27 +5,12 @@ import re
 from schemas.errors import Code, InputError, Stage
 from schemas.identity import sha256_hex
 
-MAX_KEY_BYTES = 1024  # S3's own limit
 _PICTURE = re.compile(r"pictures/([0-9a-f]{2})/([0-9a-f]{64})\.[a-z0-9]{1,8}", re.ASCII)
 
 
 def dead_letter_key(pipeline: str, dl_id: str) -> str:
     """Return the name under which the value of a dead letter is kept."""
     return f"deadletters/{pipeline}/{dl_id}"
-
-
-def check_artifact_key(key: str) -> str:
-    """Return `key` if an object may have this name.
-
-    Raises InputError (`object_rejected`) when it is empty, absolute, too long, not printable, or has a part
-    that is empty, `.` or `..`.
-    """
-    parts = key.split("/")
-    if not key.isprintable() or any(part in {"", ".", ".."} for part in parts):
-        raise _rejected("the object's name must be relative and printable, without empty, . and .. parts")
-    if len(key.encode()) > MAX_KEY_BYTES:
-        raise _rejected(f"the object's name is over {MAX_KEY_BYTES} bytes")
-    return key
 
 
 def check_picture_content(key: str, value: bytes) -> None:

@@ -8,9 +8,9 @@ from schemas import topics
 from schemas.errors import Code, InputError, Stage
 from schemas.headers import last_text
 from schemas.message import ARTIFACT_TYPE
-from sightline.runtime.objectstore import ObjectStore
+from sightline.runtime.objectstore import ObjectStore, check_key
 from sinks.deadletter import receive_dead_letter
-from sinks.objects.keys import check_artifact_key, check_picture_content
+from sinks.objects.keys import check_picture_content
 from sinks.protocol import SinkRecord, StoreReport, VersionUnknownError
 
 _BINARY = "application/octet-stream"
@@ -78,7 +78,7 @@ def _artifact(record: SinkRecord) -> ObjectEntry:
         if event_type.startswith(_ARTIFACT_KIND):
             raise VersionUnknownError("objects", f"messages of type {event_type}")
         raise InputError(Code.RECORD_INVALID, Stage.SINK_OBJECTS, f"ce_type is not {ARTIFACT_TYPE}")
-    key = check_artifact_key(last_text(headers, "ce_id") or "")
+    key = check_key(last_text(headers, "ce_id") or "")
     if record.value is not None:
         check_picture_content(key, record.value)
     elif last_text(headers, "ce_dataref") is None:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from schemas.errors import Code, InputError, SightlineError, Stage
 
 SERVICE: Final = "objects"
-MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024  # S3's own limit
 
 
 class ObjectNotFoundError(SightlineError):
