@@ -69,9 +69,11 @@ schemas: setup ## write JSON schemas and the AsyncAPI document from the models
 	$(BIN)/python -m schemas.generate
 
 lock: ## resolve the newest versions that pyproject.toml allows, with hashes
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --constraints requirements.lock \
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --extra cpu --group dev --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra cpu --constraints requirements.lock \
 		--output-file infra/docker/requirements.lock
+	echo 'onnxruntime-gpu[cuda,cudnn]' | $(BIN)/uv pip compile pyproject.toml - $(LOCK_OPTIONS) --extra gpu \
+		--constraints requirements.lock --output-file infra/docker/requirements-gpu.lock
 	echo hatchling | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --constraints requirements.lock \
 		--output-file infra/docker/build.lock
 	@! grep -n '://' requirements.lock infra/docker/*.lock || { echo "a lock names a host" >&2; exit 1; }

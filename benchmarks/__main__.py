@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import latency, memory, rows, throughput
+from benchmarks import caching, latency, memory, models, rows, throughput
 from benchmarks.figures import Figure, write
 from infra.local.kafka import Kafka
 from infra.local.postgres import Postgres
@@ -31,7 +31,13 @@ MEASUREMENTS: dict[str, Callable[[World, Path], list[Figure]]] = {
     "latency": lambda world, _: latency.measure(world),
     "rows": lambda world, _: rows.measure(world.engine),
     "memory": _memory,
+    "models": models.measure,
+    "models-latency": models.measure_latency,
+    "models-memory": models.measure_memory,
+    "cache": lambda _, folder: caching.measure(folder),
 }
+# Each measurement's world has the civic pipeline, unless it stands here.
+_LIKE = dict.fromkeys(("models", "models-latency", "models-memory"), models.LIKE)
 
 
 def main(names: list[str]) -> int:
@@ -50,7 +56,9 @@ def main(names: list[str]) -> int:
         for name in names or MEASUREMENTS:
             own = folder / name
             own.mkdir()
-            with make_world(own, kafka.bootstrap, postgres.url, f"s3://{s3.bucket}", access) as world:
+            with make_world(
+                own, kafka.bootstrap, postgres.url, f"s3://{s3.bucket}", access, _LIKE.get(name, "civic")
+            ) as world:
                 figures = MEASUREMENTS[name](world, own)
             for figure in figures:
                 print(figure.line(), flush=True)

@@ -1,11 +1,13 @@
 """The bare loop: the same `process` on files in memory, with the worker's batch and threads, and nothing else.
 
-`python -m benchmarks.bare PIPELINE SECONDS THREADS KEEP FILE…` prints frames, seconds and CPU seconds as JSON.
+`python -m benchmarks.bare --pipeline NAME --seconds S --threads N [--keep] [--model ROLE=FOLDER] FILE…` prints
+frames, seconds and CPU seconds as JSON.
 """
 
+import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,20 +17,27 @@ import cv2
 from processors.budget import PixelBudget
 from processors.outcome import Context, Failure
 from processors.pipeline import process
-from processors.pipelines import load_builtin
 from schemas.frame import Origin, frame_headers, parse_frame
-from sightline.runtime.settings import WorkerSettings
+from sightline.cli.loading import max_frames, pinned_models
+from sightline.cli.pipelines import load_definition
+from sightline.runtime.settings import load_settings
 
 
-def run(pipeline: str, seconds: float, threads: int, keep: str, files: list[Path]) -> dict[str, float]:
-    """Process batches of 16 for `seconds` after a warm-up of one batch a thread."""
+def run(
+    pipeline: str, seconds: float, threads: int, models: Sequence[str], files: Sequence[Path], *, keep: bool
+) -> dict[str, float]:
+    """Process batches for `seconds` after a warm-up of one batch a thread."""
     cv2.setNumThreads(1)
+    settings = load_settings()
     pictures = [file.read_bytes() for file in files]
-    definition = load_builtin(pipeline)
-    pixels = PixelBudget(WorkerSettings().decoded_pixels)
-    context = Context(definition, lambda: datetime.now(UTC), time.perf_counter, pixels)
-    headers = frame_headers(event_id="1", source="/bench", media_type="image/jpeg", extensions={"keep": keep})
-    size = definition.batch.max_frames
+    definition = load_definition(pipeline, settings)
+    pixels = PixelBudget(settings.worker.decoded_pixels)
+    lineup = pinned_models(definition, models, settings).lineup()
+    context = Context(definition, lambda: datetime.now(UTC), time.perf_counter, pixels, lambda: lineup)
+    headers = frame_headers(
+        event_id="1", source="/bench", media_type="image/jpeg", extensions={"keep": str(keep).lower()}
+    )
+    size = max_frames(definition, settings)
 
     def batch(number: int) -> int:
         chosen = [pictures[(number * size + n) % len(pictures)] for n in range(size)]
@@ -58,5 +67,13 @@ def run(pipeline: str, seconds: float, threads: int, keep: str, files: list[Path
 
 
 if __name__ == "__main__":
-    name, duration, count, kept, *names = sys.argv[1:]
-    print(json.dumps(run(name, float(duration), int(count), kept, [Path(path) for path in names])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pipeline", required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("files", nargs="+", type=Path)
+    asked = parser.parse_args()
+    answer = run(asked.pipeline, asked.seconds, asked.threads, asked.model, asked.files, keep=asked.keep)
+    print(json.dumps(answer))

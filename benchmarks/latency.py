@@ -9,16 +9,20 @@ from benchmarks.figures import Figure
 from benchmarks.photos import photos
 from schemas import topics
 from schemas.frame import frame_headers
-from tests.world import Published, World, wait_for
+from tests.world import Published, Running, World, wait_for
 
 FRAMES_PER_MINUTE = 1000
 SECONDS = 60
 
 
 def measure(world: World) -> list[Figure]:
+    """Take the civic pipeline's figures."""
+    return measure_with(world, world.start_worker(), photos(16), "latency", "2.7 MP, one worker")
+
+
+def measure_with(world: World, worker: Running, pictures: list[bytes], name: str, note: str) -> list[Figure]:
     """Publish at an even pace to a worker that is warm, and pair each result with its frame's record."""
-    pictures = photos(16)
-    worker = world.start_worker().wait_ready()
+    worker.wait_ready()
     _publish(world, pictures, "warm", 32, 0.05)
     published = _publish(world, pictures, "e", FRAMES_PER_MINUTE * SECONDS // 60, 60 / FRAMES_PER_MINUTE)
     results = topics.results(world.pipeline)
@@ -35,8 +39,8 @@ def measure(world: World) -> list[Figure]:
         raise RuntimeError("a frame has no result")
     goals = {50: "", 95: "< 100", 99: "< 500"}
     return [
-        Figure(f"latency p{share} at {FRAMES_PER_MINUTE} frames a minute", float(np.percentile(delays, share)), "ms",
-               goal, None, "2.7 MP, one worker, from the frame's append time to the result's")
+        Figure(f"{name} p{share} at {FRAMES_PER_MINUTE} frames a minute", float(np.percentile(delays, share)), "ms",
+               goal, None, f"{note}, from the frame's append time to the result's")
         for share, goal in goals.items()
     ]  # fmt: skip
 

@@ -83,7 +83,7 @@ def _publish(world: World, folder: Path, *, keep: bool) -> list[Path]:
 
 def _bare(files: list[Path], *, keep: bool) -> tuple[float, float]:
     """Return frames per second and per CPU second of the bare loop on core 0."""
-    arguments = ["civic", str(BARE_S), "1", str(keep).lower()]
+    arguments = ["--pipeline", "civic", "--seconds", str(BARE_S), "--threads", "1", *(["--keep"] if keep else [])]
     command = _on_core(0, [sys.executable, "-m", "benchmarks.bare", *arguments])
     done = subprocess.run([*command, *map(str, files)], check=True, capture_output=True)
     answer = json.loads(done.stdout)

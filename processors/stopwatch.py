@@ -14,5 +14,14 @@ class Stopwatch:
     def lap(self, name: str) -> None:
         """Book the time since the last lap (or the start) under `name`."""
         now = self._timer()
-        self.laps_ms[name] = round((now - self._last) * 1000, 3)
+        self.book(name, now - self._last)
         self._last = now
+
+    def resume(self, name: str, elapsed_s: float) -> None:
+        """Book `elapsed_s` under `name` and begin the next lap now: what passed since the last lap was for others."""
+        self.book(name, elapsed_s)
+        self._last = self._timer()
+
+    def book(self, name: str, elapsed_s: float) -> None:
+        """Write a time down."""
+        self.laps_ms[name] = round(elapsed_s * 1000, 3)

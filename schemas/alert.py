@@ -14,6 +14,7 @@ RULE_OFFSETS_LOST = "offsets-lost"
 RULE_EVENT_ID_REUSED = "event-id-reused"
 RULE_VERSION_UNKNOWN = "version-unknown"
 RULE_SETUP_WRONG = "setup-wrong"
+RULE_MODEL_REFUSED = "model-refused"
 
 
 class Alert(WireModel):

@@ -8,6 +8,7 @@ from schemas.jsonschemas import DIALECT, file_name
 
 _SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 _PIPELINE = "{pipeline}"
+_ROLE = "{role}"
 _SOURCE_KEY = "The frame's `ce_source`, so that one camera's results keep their order."
 
 
@@ -32,7 +33,11 @@ def asyncapi_document() -> dict[str, Any]:
                 "pipeline": {
                     "description": f"Name of a pipeline, matching {topics.PIPELINE_NAME.pattern}",
                     "examples": ["civic"],
-                }
+                },
+                "role": {
+                    "description": "What a model is for in a pipeline, as its definition names it.",
+                    "examples": ["detector"],
+                },
             },
         },
     }
@@ -44,6 +49,12 @@ def _channels() -> dict[str, Any]:
         "results": (topics.results(_PIPELINE), "What a pipeline says of each frame.", ["result"]),
         "artifacts": (topics.artifacts(_PIPELINE), "Pictures to keep.", ["artifact"]),
         "deadLetters": (topics.dead_letters(_PIPELINE), "What failed, with its original bytes.", ["deadLetter"]),
+        "emr": (topics.emr(_PIPELINE), "Results in the form that hospital systems read.", ["emr"]),
+        "activations": (
+            topics.activations(_PIPELINE, _ROLE),
+            "Which models are in force for a role; compacted, so that the newest message is always there.",
+            ["activation"],
+        ),
         "alerts": (topics.ALERTS, "What a person should look at.", ["alert"]),
     }
     return {name: _channel(*parts) for name, parts in described.items()}
@@ -55,16 +66,21 @@ def _channel(address: str, description: str, messages: list[str]) -> dict[str, A
         "description": description,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
     }
-    if _PIPELINE in address:
-        channel["parameters"] = {"pipeline": {"$ref": "#/components/parameters/pipeline"}}
+    parameters = [name for name in ("pipeline", "role") if f"{{{name}}}" in address]
+    if parameters:
+        channel["parameters"] = {name: {"$ref": f"#/components/parameters/{name}"} for name in parameters}
     return channel
 
 
 def _operations() -> dict[str, Any]:
-    operations = {"receiveFrames": _operation("receive", "frames")}
-    for channel in ("results", "artifacts", "deadLetters", "alerts"):
-        operations[f"send{channel[0].upper()}{channel[1:]}"] = _operation("send", channel)
+    operations = {f"receive{_title(channel)}": _operation("receive", channel) for channel in ("frames", "activations")}
+    for channel in ("results", "artifacts", "deadLetters", "emr", "activations", "alerts"):
+        operations[f"send{_title(channel)}"] = _operation("send", channel)
     return operations
+
+
+def _title(channel: str) -> str:
+    return channel[0].upper() + channel[1:]
 
 
 def _operation(action: str, channel: str) -> dict[str, Any]:
@@ -101,6 +117,20 @@ def _messages() -> dict[str, Any]:
             "The original's key, as it was: `ce_source` where the producer set it.",
             _schema_file("dead-letter-headers"),
             original,
+        ),
+        "emr": _message(
+            "A result as hospital systems read it.",
+            "application/json",
+            _SOURCE_KEY,
+            _schema_file("event-headers"),
+            {"$ref": "#/components/schemas/emrResult"},
+        ),
+        "activation": _message(
+            "The models in force for one role.",
+            "application/json",
+            "The role: always the same, so that compaction keeps the newest.",
+            _schema_file("event-headers"),
+            _schema_file("activation"),
         ),
         "alert": _message(
             "An alert.",
@@ -139,6 +169,30 @@ def _shared_schemas() -> dict[str, Any]:
             "type": ["string", "null"],
             "contentEncoding": "binary",
             "description": "The original's value, byte for byte; null also where `dl_dataref` says where it lies.",
+        },
+        "emrResult": {
+            "type": "object",
+            "properties": {
+                "detections": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "bbox": {
+                                "type": "array",
+                                "items": {"type": "number"},
+                                "description": "x1, y1, x2, y2 in pixels of the upright picture.",
+                            },
+                            "confidence": {"type": "number"},
+                            "class": {"type": "string"},
+                        },
+                        "required": ["bbox", "confidence", "class"],
+                    },
+                },
+                "processed_at": {"type": "string", "format": "date-time"},
+                "model_version": {"type": "string", "description": "Name and version, with / between."},
+            },
+            "required": ["detections", "processed_at", "model_version"],
         },
         "structuredHeaders": {
             "type": "object",

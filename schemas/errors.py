@@ -6,6 +6,7 @@
     ├── OutageError         the target is away: consumption waits, with back-off, however long it lasts
     │   └── SetupError      the target is there but set up wrongly (no table, no right): waits, and alerts
     └── ConfigurationError  our own settings or files are wrong: exit code 2, with where
+        └── ModelError      a model cannot be used: refused, and what is in force stays
 
 What to do about an error follows from its type alone; what happened follows from its code. Nobody
 matches on message text.
@@ -23,7 +24,9 @@ class Stage(StrEnum):
     INSPECT = "inspect"
     DECODE = "decode"
     QUALITY = "quality"
+    INFER = "infer"
     SUMMARISE = "summarise"
+    DRAW = "draw"
     PROCESS = "process"
     SINK_POSTGRES = "sink.postgres"
     SINK_OBJECTS = "sink.objects"
@@ -73,11 +76,41 @@ class Code(StrEnum):
     DIMENSIONS_TOO_LARGE = "dimensions_too_large", "Width, height or pixel count are over the pipeline's limit."
     PICTURE_TRUNCATED = "picture_truncated", "The picture ends before its format says it does."
     PICTURE_CORRUPT = "picture_corrupt", "The picture's structure or data is damaged."
+    INFERENCE_FAILED = "inference_failed", "The model fails on this picture, also when it is tried alone."
+    INFERENCE_INVALID = "inference_invalid", "The model's numbers for this picture are not finite or not plausible."
+    RESULT_TOO_LARGE = "result_too_large", "What was found in this picture is larger than a message may be."
     PROCESSING_FAILED = "processing_failed", "An unexpected error on this input, repeated when it was tried alone."
     # sinks
     RECORD_INVALID = "record_invalid", "The record is not a message that this sink can read."
     ROW_REJECTED = "row_rejected", "The database refuses this row for its content."
     OBJECT_REJECTED = "object_rejected", "The object store refuses this object for its name or size."
+
+
+class ModelCode(StrEnum):
+    """Why a model is refused. The value is on metrics and in logs and never changes its meaning."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str = "") -> Self:
+        """Make a member of its value, with what it means beside it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    MISSING = "model_missing", "There is no such model, or a file of it is missing."
+    CARD_MISSING = "model_card_missing", "The file says nothing of itself, so it needs a card."
+    CARD_INVALID = "model_card_invalid", "The card cannot be read, or contradicts the weights."
+    DIGEST_MISMATCH = "model_digest_mismatch", "A file is not the one whose digest was given."
+    UNREADABLE = "model_unreadable", "The weights are truncated or no ONNX model."
+    UNSUPPORTED = "model_unsupported", "The weights need an operator, opset or type that the engine does not know."
+    EXTERNAL_DATA_MISSING = "model_external_data_missing", "The weights point to a file that the card does not list."
+    TASK_WRONG = "model_task_wrong", "The model is of another task than the role wants."
+    CLASSES_UNMAPPABLE = "model_classes_unmappable", "The pipeline's arithmetic cannot map the model's classes."
+    SHAPE_WRONG = "model_shape_wrong", "Inputs or outputs have not the shape that card and task ask for."
+    OUTPUT_INVALID = "model_output_invalid", "On a trial picture the model gives numbers that are not finite."
+    DEVICE_UNAVAILABLE = "model_device_unavailable", "The device that is asked for cannot run the model."
+    MEMORY_EXCEEDED = "model_memory_exceeded", "Not even a batch of one fits the memory limit."
 
 
 class SightlineError(Exception):
@@ -121,3 +154,11 @@ class ConfigurationError(SightlineError):
         super().__init__(f"{where}: {problem}")
         self.where = where
         self.problem = problem
+
+
+class ModelError(ConfigurationError):
+    """A model that cannot be used. `where` names the model or its file."""
+
+    def __init__(self, code: ModelCode, where: str, problem: str) -> None:
+        super().__init__(where, f"{code.value}: {problem}")
+        self.code = code

@@ -1,7 +1,7 @@
 """The wire contracts as JSON Schema (draft 2020-12), made from the models and constants that the code uses.
 
 What others read (results, alerts, headers of what we publish) stays open: fields and values may be added.
-Pipeline definitions are what others write: closed, as their reader is.
+Pipeline definitions and model cards are what others write: closed, as their reader is.
 """
 
 from typing import Any
@@ -11,7 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas import headerschemas
+from schemas.activation import Activation
 from schemas.alert import Alert
+from schemas.modelcard import ModelCard
 from schemas.pipeline import PipelineDefinition
 from schemas.result import Result
 
@@ -23,11 +25,13 @@ _NULL = {"type": "null"}
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return every schema by its name, such as `result`."""
     bodies = {
+        "activation": _published(Activation),
         "alert": _published(Alert),
         "dead-letter-headers": headerschemas.dead_letter(),
         "event-headers": headerschemas.event(),
         "frame-envelope": headerschemas.frame_envelope(),
         "frame-headers": headerschemas.frame(),
+        "model-card": ModelCard.model_json_schema(schema_generator=_WithoutFieldTitles),
         "pipeline": PipelineDefinition.model_json_schema(schema_generator=_WithoutFieldTitles),
         "result": _published(Result),
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas import topics
+from schemas.activation import ACTIVATION_SCHEMA, ACTIVATION_TYPE, Activation
 from schemas.alert import ALERT_SCHEMA, ALERT_TYPE, Alert
 from schemas.encoding import format_time
 from schemas.frame import SPEC_VERSION
@@ -11,6 +12,7 @@ from schemas.headers import Headers
 from schemas.result import RESULT_SCHEMA, RESULT_TYPE, Result
 
 ARTIFACT_TYPE = "sightline.artifact.v1"
+EMR_TYPE = "sightline.emr.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ def alert_message(alert: Alert) -> Message:
     headers = _event_headers(ALERT_TYPE, alert.alert_id, f"/sightline/rules/{alert.rule}", alert.raised_at)
     headers += [("content-type", b"application/json"), ("ce_dataschema", ALERT_SCHEMA.encode())]
     return Message(topics.ALERTS, f"{alert.rule}|{alert.source}".encode(), alert.to_json(), headers)
+
+
+def activation_message(activation: Activation) -> Message:
+    """Wrap an activation for its role's topic; the key never changes, so that compaction keeps the newest."""
+    source = f"/sightline/pipelines/{activation.pipeline}/models/{activation.role}"
+    headers = _event_headers(ACTIVATION_TYPE, activation.activation_id, source, activation.activated_at)
+    headers += [("content-type", b"application/json"), ("ce_dataschema", ACTIVATION_SCHEMA.encode())]
+    topic = topics.activations(activation.pipeline, activation.role)
+    return Message(topic, activation.role.encode(), activation.to_json(), headers)
+
+
+def emr_message(result: Result, value: bytes, traceparent: str | None = None) -> Message:
+    """Wrap the EMR form of a result for its topic, keyed by source; its id is the result's."""
+    headers = _event_headers(EMR_TYPE, result.result_id, f"/sightline/pipelines/{result.pipeline}", result.processed_at)
+    headers.append(("content-type", b"application/json"))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
+    return Message(topics.emr(result.pipeline), result.source.encode(), value, headers)
 
 
 def artifact_message(

@@ -4,11 +4,12 @@ Written as one YAML file a pipeline. Unknown keys are refused with file and line
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas import topics
+from schemas.modelcard import Task
 from schemas.yamlfile import load_yaml
 
 MIB = 1024 * 1024
@@ -57,7 +58,7 @@ class InputRules(_Definition):
 class BatchRules(_Definition):
     """When a micro-batch is full: at the first of these."""
 
-    max_frames: Positive = 16
+    max_frames: Positive | None = None  # null: 16; with models on a CPU, 8
     max_bytes: Positive = 16 * MIB
     max_wait_ms: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 20
 
@@ -168,17 +169,75 @@ class QualityRules(_Definition):
         return self
 
 
+class ModelRules(_Definition):
+    """What may fill a role. `classes`: the names that the pipeline's arithmetic must find, in any order.
+
+    `keypoints`: how many points of an object a pose model must give, or a landmarks model take.
+    """
+
+    task: Task
+    classes: tuple[str, ...] | None = None
+    keypoints: Positive | None = None
+
+
+class Bounds(_Definition):
+    """The least and the most that a frame may ask for."""
+
+    least: Share = 0.0
+    most: Share = 1.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.least > self.most:
+            raise ValueError("least is above most")
+        return self
+
+
+class InferenceRules(_Definition):
+    """Thresholds over those of the model's card (null: the card's), and what frames may set for themselves."""
+
+    confidence: Share | None = None
+    iou: Share | None = None
+    max_detections: Positive | None = None
+    confidence_bounds: Bounds = Bounds()
+    iou_bounds: Bounds = Bounds()
+    max_batch: Positive | None = None  # pictures in one run of the model; null: by its input size and the device
+
+
+class CacheRules(_Definition):
+    """Answers that may be given again for the same bytes, models and settings."""
+
+    ttl_s: Positive = 3600
+
+
 class PipelineDefinition(_Definition):
     """One pipeline. `summary` names the arithmetic that turns checks and detections into a verdict."""
 
     name: Annotated[str, Field(pattern=rf"^{topics.PIPELINE_NAME.pattern}$")]
     description: str = ""
     summary: str
+    options: dict[str, Any] = Field(default_factory=dict)  # of the summary's own arithmetic, checked by it
+    models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], ModelRules] = Field(default_factory=dict)
+    inference: InferenceRules = InferenceRules()
     input: InputRules
     batch: BatchRules = BatchRules()
     quality: QualityRules = QualityRules()
     gate: Literal["off", "flag", "reject"] = "off"
     keep: Literal["picture", "nothing"] = "nothing"
+    overlay: bool = False  # draw what was found over the picture, and keep that
+    emr: bool = False  # publish results also in the form that hospital systems read
+    cache: CacheRules | None = None
+
+    @model_validator(mode="after")
+    def _landmarks_follow_a_pose(self) -> Self:
+        tasks = [rules.task for rules in self.models.values()]
+        if Task.LANDMARKS in tasks and Task.POSE not in tasks:
+            raise ValueError("a role of task landmarks needs one of task pose")
+        if sum(task is not Task.LANDMARKS for task in tasks) > 1 or tasks.count(Task.LANDMARKS) > 1:
+            raise ValueError("at most one role sees the picture, and at most one its landmarks")
+        if self.models and tasks[0] is Task.LANDMARKS:
+            raise ValueError("the role that sees the picture stands first")
+        return self
 
 
 def load_pipeline(text: str, filename: str) -> PipelineDefinition:

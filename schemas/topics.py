@@ -7,6 +7,8 @@ FRAMES = "frames"
 RESULTS = "results"
 ARTIFACTS = "artifacts"
 DEAD_LETTERS = "deadletters"
+EMR = "emr"
+MODELS = "models"
 
 # Kafka allows 249 characters a topic; the longest prefix and suffix of ours take 20.
 PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -32,6 +34,16 @@ def dead_letters(pipeline: str) -> str:
     return f"{DEAD_LETTERS}.{pipeline}"
 
 
+def emr(pipeline: str) -> str:
+    """Return the topic that carries results in the form that hospital systems read."""
+    return f"{EMR}.{pipeline}"
+
+
+def activations(pipeline: str, role: str) -> str:
+    """Return the compacted topic that says which models are in force for one role."""
+    return f"{MODELS}.{pipeline}.{role}"
+
+
 def group(process: str, pipeline: str) -> str:
     """Return the consumer group of a process for a pipeline."""
     return f"sightline.{process}.{pipeline}"
@@ -40,4 +52,6 @@ def group(process: str, pipeline: str) -> str:
 def pipeline_of(topic: str) -> str | None:
     """Return the pipeline that a topic belongs to, or None for one that is not a pipeline's."""
     kind, _, pipeline = topic.partition(".")
-    return pipeline if pipeline and kind in {FRAMES, RESULTS, ARTIFACTS, DEAD_LETTERS} else None
+    if kind == MODELS:
+        pipeline = pipeline.partition(".")[0]
+    return pipeline if pipeline and kind in {FRAMES, RESULTS, ARTIFACTS, DEAD_LETTERS, EMR, MODELS} else None

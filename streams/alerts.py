@@ -3,9 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from schemas.alert import RULE_OFFSETS_LOST, RULE_SETUP_WRONG, RULE_VERSION_UNKNOWN, Alert, make_alert
+from schemas.alert import (
+    RULE_MODEL_REFUSED,
+    RULE_OFFSETS_LOST,
+    RULE_SETUP_WRONG,
+    RULE_VERSION_UNKNOWN,
+    Alert,
+    make_alert,
+)
 from schemas.errors import OutageError, SetupError
 from schemas.message import alert_message
+from sightline.models.manager import Refusal
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sinks.protocol import VersionUnknownError
@@ -61,5 +69,20 @@ class Alarm:
             summary=f"{self._group} waits: {outage}",
             pipeline=self._pipeline,
             facts={"group": self._group, "service": outage.service, "reason": outage.reason},
+        )
+        self.raise_alerts([alert])
+
+    def refused(self, refusal: Refusal) -> None:
+        """Alert that an activated model cannot be used: what was in force before stays."""
+        now = self._clock.now()
+        alert = make_alert(
+            rule=RULE_MODEL_REFUSED,
+            source=f"{refusal.pipeline}|{refusal.role}",
+            window=f"{refusal.model.digest[:12]} {now.date().isoformat()}",
+            raised_at=now,
+            severity="critical",
+            summary=f"{refusal.model} is refused for role {refusal.role} of {refusal.pipeline}: {refusal.error}",
+            pipeline=self._pipeline,
+            facts={"role": refusal.role, "digest": refusal.model.digest, "code": refusal.error.code.value},
         )
         self.raise_alerts([alert])

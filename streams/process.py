@@ -40,12 +40,28 @@ class RunnableLoop(Protocol):
         ...
 
 
-class Process:
-    """The loops of one process. `run` blocks until SIGTERM, SIGINT, or the first loop that fails."""
+class Awaited(Protocol):
+    """Something else that a process needs, such as its models."""
 
-    def __init__(self, loops: Sequence[RunnableLoop], publisher: Publisher) -> None:
+    def problem(self) -> str | None:
+        """Say what is waited for, or None."""
+        ...
+
+    def failure(self) -> BaseException | None:
+        """Return what it cannot recover from, or None."""
+        ...
+
+
+class Process:
+    """The loops of one process. `run` blocks until SIGTERM, SIGINT, or the first loop that fails.
+
+    What is `awaited` must be there before the process is ready, and its failure ends the process.
+    """
+
+    def __init__(self, loops: Sequence[RunnableLoop], publisher: Publisher, awaited: Sequence[Awaited] = ()) -> None:
         self._loops = loops
         self._publisher = publisher
+        self._awaited = awaited
         # Plain flags: a signal handler may run while this very thread holds an Event's lock.
         self._ended = False
         self._stopping = False
@@ -86,9 +102,9 @@ class Process:
     def _wait_for_end(self) -> None:
         while not self._ended:
             time.sleep(_LOOK_EVERY_S)
-            failure = self._publisher.failure()
-            if failure is not None:
-                self._failures.append(failure)
+            failures = [self._publisher.failure(), *(awaited.failure() for awaited in self._awaited)]
+            self._failures += [failure for failure in failures if failure is not None]
+            if self._failures:
                 return
 
     def _run_loop(self, loop: RunnableLoop) -> None:
@@ -112,6 +128,7 @@ class Process:
 
     def _not_ready(self) -> str | None:
         reasons = [self._publisher.problem(), *(loop.unready() for loop in self._loops)]
+        reasons += [awaited.problem() for awaited in self._awaited]
         return next((reason for reason in reasons if reason), None)
 
 

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas import topics
 from schemas.errors import ConfigurationError
+from schemas.pipeline import PipelineDefinition
 from schemas.yamlfile import load_yaml
 from sightline.runtime.kafka import map_kafka_error
 
@@ -88,6 +89,8 @@ class TopicKinds(BaseModel):
     results: TopicRules
     artifacts: TopicRules
     deadletters: TopicRules
+    emr: TopicRules | None = None  # null, as in files of the time before there were such topics: the built-in ones
+    models: TopicRules | None = None
     alerts: TopicRules
 
 
@@ -101,7 +104,8 @@ class TopicsFile(BaseModel):
 
     def rules(self, topic: str) -> TopicRules:
         """Return the rules of one topic of ours."""
-        kind: TopicRules = getattr(self.kinds, topic.partition(".")[0])
+        name = topic.partition(".")[0]
+        kind: TopicRules = getattr(self.kinds, name) or getattr(load_topics_file(None).kinds, name)
         override = self.topics.get(topic)
         return kind if override is None else kind.model_copy(update=override.model_dump(exclude_unset=True))
 
@@ -156,10 +160,22 @@ def load_topics_file(path: Path | None) -> TopicsFile:
     return load_yaml(TopicsFile, text, str(path))
 
 
-def topics_of(pipelines: Iterable[str]) -> list[str]:
-    """List the topics of some pipelines, and the one that all share."""
-    kinds = (topics.frames, topics.results, topics.artifacts, topics.dead_letters)
-    return [kind(pipeline) for pipeline in pipelines for kind in kinds] + [topics.ALERTS]
+def topics_of(pipelines: Iterable[PipelineDefinition | str]) -> list[str]:
+    """List the topics of some pipelines, and the one that all share.
+
+    Of a pipeline that is given by name alone, only those that every pipeline has.
+    """
+    return [topic for pipeline in pipelines for topic in _topics_of(pipeline)] + [topics.ALERTS]
+
+
+def _topics_of(pipeline: PipelineDefinition | str) -> list[str]:
+    name = pipeline if isinstance(pipeline, str) else pipeline.name
+    found = [kind(name) for kind in (topics.frames, topics.results, topics.artifacts, topics.dead_letters)]
+    if isinstance(pipeline, str):
+        return found
+    if pipeline.emr:
+        found.append(topics.emr(name))
+    return found + [topics.activations(name, role) for role in pipeline.models]
 
 
 def read_cluster(admin: AdminClient, wanted: Sequence[str], timeout_s: float) -> ClusterState:

@@ -1,28 +1,31 @@
 """The processor agent: frames in; results, artifacts and dead letters out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from processors.emr import emr_json
 from processors.outcome import Artifact, Context, Failure, Outcome, Success
 from processors.pipeline import process
+from processors.shadow import differences
 from schemas.encoding import from_timestamp_ms
-from schemas.errors import Code, InputError, Stage
+from schemas.errors import Code, InputError, OutageError, Stage
 from schemas.frame import Frame, Origin, parse_frame
-from schemas.message import artifact_message, result_message
+from schemas.message import artifact_message, emr_message, result_message
 from sightline.runtime import metrics
 from sightline.runtime.faults import AFTER_ACKNOWLEDGE, AFTER_PRODUCE, Faults
 from sightline.runtime.log import get_logger
 from streams.claims import Claims
 from streams.deadletters import DeadLetters
-from streams.offload import Offload
+from streams.offload import ARTIFACT_LIMIT_BYTES, Offload
 from streams.publisher import Outgoing, Publisher
 from streams.tracker import Record
 
 _log = get_logger(__name__)
 # A failure that nobody foresaw is tried this often on its input alone before that input leaves.
 _TRIES_ALONE = 3
+_RESULT_TOO_LARGE = InputError(Code.RESULT_TOO_LARGE, Stage.SUMMARISE, "the result is larger than a message may be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ Answer = Success | Failure | Rejected
 
 
 class WorkerHandler:
-    """One pipeline's worker, behind `streams.loop.Loop`."""
+    """One pipeline's worker, behind `streams.loop.Loop`.
+
+    `check_models` raises OutageError while a model that the pipeline needs is not loaded.
+    """
 
     def __init__(
         self,
@@ -48,8 +54,10 @@ class WorkerHandler:
         publisher: Publisher,
         dead_letters: DeadLetters,
         faults: Faults,
+        check_models: Callable[[], None],
     ) -> None:
         self._context = context
+        self._check_models = check_models
         self._claims = claims
         self._offload = offload
         self._publisher = publisher
@@ -59,6 +67,7 @@ class WorkerHandler:
 
     def prepare(self, records: Sequence[Record]) -> list[Answer]:
         """Parse, fetch what is claimed, process; one answer a record, in order. Raises OutageError."""
+        self._check_models()
         answers: dict[int, Answer] = {}
         inline: dict[int, Frame] = {}
         for index, record in enumerate(records):
@@ -84,10 +93,12 @@ class WorkerHandler:
             if not record.held:
                 continue
             finish = partial(self._finish, record)
-            if isinstance(answer, Success):
+            results = self._results(answer) if isinstance(answer, Success) else []
+            if isinstance(answer, Success) and any(map(_is_too_large, results)):
+                self._dead_letters.send(self._pipeline, record, _RESULT_TOO_LARGE, finish, answer.frame.frame_id)
+            elif isinstance(answer, Success):
                 self._count(record, answer)
-                message = result_message(answer.result, answer.frame.traceparent)
-                self._publisher.publish([*kept, Outgoing(message)], finish)
+                self._publisher.publish([*kept, *results], finish)
             else:
                 frame_id = None if answer.frame is None else answer.frame.frame_id
                 self._dead_letters.send(self._pipeline, record, answer.error, finish, frame_id)
@@ -107,6 +118,8 @@ class WorkerHandler:
         """Process a batch; one that fails in a way that nobody foresaw is tried frame by frame."""
         try:
             return process(frames, self._context)
+        except OutageError:
+            raise
         except Exception:  # noqa: BLE001 -- the boundary: a bug that one input meets must not stop the stream
             _log.exception("batch failed", pipeline=self._pipeline, frames=len(frames))
         return [self._process_alone(frame) for frame in frames]
@@ -116,6 +129,8 @@ class WorkerHandler:
         for attempt in range(1, _TRIES_ALONE + 1):
             try:
                 return process([frame], self._context)[0]
+            except OutageError:
+                raise
             except Exception as error:  # noqa: BLE001 -- as above
                 kind = type(error).__name__
                 _log.exception("frame failed", pipeline=self._pipeline, frame_id=frame.frame_id, attempt=attempt)
@@ -125,6 +140,18 @@ class WorkerHandler:
     def _finish(self, record: Record) -> None:
         self._faults.passing(AFTER_ACKNOWLEDGE)
         record.finish()
+
+    def _results(self, success: Success) -> list[Outgoing]:
+        """Return the result, and where they are wanted its EMR form and the shadow's result."""
+        result, traceparent = success.result, success.frame.traceparent
+        messages = [result_message(result, traceparent)]
+        if self._context.pipeline.emr and (emr := emr_json(result)) is not None:
+            messages.append(emr_message(result, emr, traceparent))
+        outgoing = [Outgoing(message) for message in messages]
+        if success.shadow is not None and success.shadow.result is not None:
+            beside = Outgoing(result_message(success.shadow.result, traceparent))
+            outgoing += [] if _is_too_large(beside) else [beside]
+        return outgoing
 
     def _artifacts(self, success: Success) -> list[Outgoing]:
         return [self._artifact(artifact, success.result.processed_at) for artifact in success.artifacts]
@@ -142,8 +169,17 @@ class WorkerHandler:
         metrics.RESULTS.labels(self._pipeline, result.verdict or "").inc()
         made_s = (result.processed_at - from_timestamp_ms(record.timestamp_ms)).total_seconds()
         metrics.LATENCY_SECONDS.labels(self._pipeline).observe(max(made_s, 0.0))
+        if success.shadow is not None:
+            other = success.shadow.result
+            for kind in ("failed",) if other is None else differences(result, other):
+                metrics.SHADOW_DIFFERENCES.labels(self._pipeline, kind).inc()
         for stage, milliseconds in (result.timings_ms or {}).items():
             metrics.STAGE_SECONDS.labels(self._pipeline, stage).observe(milliseconds / 1000)
+
+
+def _is_too_large(outgoing: Outgoing) -> bool:
+    """Tell whether the broker would refuse a result: it would be tried for ever, and all behind it wait."""
+    return len(outgoing.message.value or b"") > ARTIFACT_LIMIT_BYTES
 
 
 def _parse(record: Record) -> Frame:

@@ -41,10 +41,11 @@ class Evidence:
     published: list[Published]
     topic_results: list[dict[str, Any]]
     topic_letters: list[LetterCopy]
-    result_rows: list[tuple[str, str, Place]]  # result_id, frame_id, origin
+    result_rows: list[tuple[str, str, Place]]  # result_id, frame_id, origin; of live results
     letter_rows: list[tuple[str, Place, str | None]]  # dl_id, origin, object key
     artifact_rows: list[tuple[str, str]] = field(default_factory=list)  # key, sha256
     objects: dict[str, str] = field(default_factory=dict)  # key, sha256 of what is stored
+    shadow_rows: list[tuple[str, str]] = field(default_factory=list)  # result_id, frame_id
 
 
 def audit(evidence: Evidence) -> list[str]:
@@ -54,6 +55,7 @@ def audit(evidence: Evidence) -> list[str]:
         *_once(evidence),
         *_letters_intact(evidence),
         *_objects_intact(evidence),
+        *_shadows_follow(evidence),
     ]
 
 
@@ -65,7 +67,7 @@ def _answered(evidence: Evidence) -> Iterable[str]:
         ("rows", {frame for _, frame, _ in evidence.result_rows}, {origin for _, origin, _ in evidence.letter_rows}),
         (
             "topics",
-            {result["frame_id"] for result in evidence.topic_results},
+            {result["frame_id"] for result in evidence.topic_results if result.get("variant", "live") == "live"},
             {letter.origin for letter in evidence.topic_letters},
         ),
     ):
@@ -124,6 +126,16 @@ def _objects_intact(evidence: Evidence) -> Iterable[str]:
             yield f"changed: object {letter_key} of dead letter {dl_id}"
 
 
+def _shadows_follow(evidence: Evidence) -> Iterable[str]:
+    """A shadow's result stands beside a live one of the same frame, once."""
+    answered = {frame for _, frame, _ in evidence.result_rows}
+    for frame, count in Counter(frame for _, frame in evidence.shadow_rows).items():
+        if count > 1:
+            yield f"double: frame {frame} has {count} rows of a shadow"
+        if frame not in answered:
+            yield f"alone: the shadow's row of frame {frame} has no live one beside it"
+
+
 def _frame_id(published: Published) -> str | None:
     """Return the id that the frame must have, or None when its envelope is broken."""
     try:
@@ -136,7 +148,7 @@ def _frame_id(published: Published) -> str | None:
 def collect(world: World, published: Sequence[Published]) -> Evidence:
     """Read all evidence of a world."""
     rows = world.sql(
-        "SELECT result_id::text, frame_id::text, origin_topic, origin_partition, origin_offset FROM results"
+        "SELECT result_id::text, frame_id::text, origin_topic, origin_partition, origin_offset, variant FROM results"
         " WHERE pipeline = :pipeline"
     )
     letters = world.sql(
@@ -154,10 +166,11 @@ def collect(world: World, published: Sequence[Published]) -> Evidence:
         published=list(published),
         topic_results=world.results(),
         topic_letters=[read_letter(message) for message in world.dead_letters()],
-        result_rows=[(row[0], row[1], (row[2], row[3], row[4])) for row in rows],
+        result_rows=[(row[0], row[1], (row[2], row[3], row[4])) for row in rows if row[5] == "live"],
         letter_rows=[(row[0], (row[1], row[2], row[3]), row[4]) for row in letters],
         artifact_rows=[(key, sha256) for key, sha256 in artifacts],
         objects=objects,
+        shadow_rows=[(row[0], row[1]) for row in rows if row[5] == "shadow"],
     )
 
 

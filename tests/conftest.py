@@ -1,6 +1,7 @@
 """What every test can ask for: real services, each started once a session and only when a test wants it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def world(tmp_path: Path, kafka: Kafka, postgres: Postgres, s3: S3) -> Iterator[
     access = {"endpoint_url": s3.endpoint_url, "access_key": s3.access_key, "secret_key": s3.secret_key}
     with make_world(tmp_path, kafka.bootstrap, postgres.url, f"s3://{s3.bucket}", access) as made:
         yield made
+
+
+@pytest.fixture
+def world_like(tmp_path: Path, kafka: Kafka, postgres: Postgres, s3: S3) -> Iterator[Callable[[str], World]]:
+    """As `world`, for the built-in pipelines that the test names."""
+    access = {"endpoint_url": s3.endpoint_url, "access_key": s3.access_key, "secret_key": s3.secret_key}
+    with ExitStack() as stack:
+
+        def make(like: str) -> World:
+            made = make_world(tmp_path / like, kafka.bootstrap, postgres.url, f"s3://{s3.bucket}", access, like)
+            return stack.enter_context(made)
+
+        yield make
 
 
 @pytest.fixture(autouse=True)

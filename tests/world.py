@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import (
     AdminClient,
@@ -35,7 +35,9 @@ from sightline.runtime.objectstore import ObjectStore, open_store
 from sightline.runtime.settings import S3Settings
 
 SIGHTLINE = str(Path(sys.executable).with_name("sightline"))
-CIVIC = Path(__file__).parents[1] / "processors/pipelines/civic/pipeline.yaml"
+ROOT = Path(__file__).parents[1]
+BUILT_IN = ROOT / "processors/pipelines"
+DEMO_MODELS = ROOT / "demo_models"
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
@@ -334,6 +336,13 @@ class World:
             reader.close()
         return sum(high - low for low, high in marks)
 
+    def empty(self, topic: str) -> None:
+        """Delete every record of a topic."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        ends = [TopicPartition(topic, partition, OFFSET_END) for partition in self.partitions(topic)]
+        for done in admin.delete_records(ends).values():
+            done.result(30)
+
     def forget_group(self, group: str) -> None:
         """Let a group that has no members begin at the beginning again."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
@@ -374,16 +383,18 @@ def read_topic(bootstrap: str, topic: str) -> list[KafkaMessage]:
 
 @contextmanager
 def make_world(
-    folder: Path, bootstrap: str, database_url: str, objects_url: str, s3: Mapping[str, str]
+    folder: Path, bootstrap: str, database_url: str, objects_url: str, s3: Mapping[str, str], like: str = "civic"
 ) -> Iterator[World]:
     """Make topics, database and a prefix in the bucket for one test, with a pipeline name of their own.
 
-    `s3` holds `endpoint_url`, `access_key` and `secret_key`.
+    `s3` holds `endpoint_url`, `access_key` and `secret_key`; `like` is the built-in pipeline whose definition is
+    taken over.
     """
-    pipeline = f"civic-{uuid.uuid4().hex[:8]}"
+    pipeline = f"{like}-{uuid.uuid4().hex[:8]}"
     pipelines = folder / "pipelines"
-    pipelines.mkdir()
-    definition = CIVIC.read_text(encoding="utf-8").replace("name: civic\n", f"name: {pipeline}\n")
+    pipelines.mkdir(parents=True)
+    definition = (BUILT_IN / like / "pipeline.yaml").read_text(encoding="utf-8")
+    definition = definition.replace(f"name: {like}\n", f"name: {pipeline}\n")
     (pipelines / f"{pipeline}.yaml").write_text(definition, encoding="utf-8")
     database = f"test_{uuid.uuid4().hex[:8]}"
     server = database_engine(database_url, application_name="tests")
@@ -401,6 +412,7 @@ def make_world(
         "AWS_SECRET_ACCESS_KEY": s3["secret_key"],
         "AWS_REGION": "us-east-1",
         "SIGHTLINE_PIPELINES_DIR": str(pipelines),
+        "SIGHTLINE_MODELS_CACHE": str(folder / "models"),
         "SIGHTLINE_LOG_FORMAT": "json",
     }
     settings = S3Settings(

@@ -1,6 +1,6 @@
 """Second stage: from an inspected still to pixels.
 
-Pixels are uint8, BGR, height x width x 3, contiguous. Alpha is dropped, of 16 bits the high byte is kept.
+Pixels are uint8, BGR, height x width x 3, contiguous, writable. Alpha is dropped, of 16 bits the high byte is kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -93,7 +93,7 @@ def _decode_heic(picture: Inspected) -> Pixels:
     decoded = np.asarray(file)
     if decoded.ndim == 2:  # noqa: PLR2004 - grey
         return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_GRAY2BGR))
-    return np.ascontiguousarray(decoded[:, :, :3])
+    return np.array(decoded[:, :, :3], order="C")  # the library's own memory may not be drawn on
 
 
 def _undecodable(reason: str) -> InputError:

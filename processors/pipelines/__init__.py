@@ -1,20 +1,35 @@
 """The built-in pipelines: one folder each, with its definition, its page, and (where it is its own) its summary."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from processors.pipelines.civic.summary import summarise_civic
-from processors.pipelines.summary import Summary
-from processors.quality import Evidence
+from processors.pipelines.banana.summary import BANANA
+from processors.pipelines.civic.summary import CIVIC
+from processors.pipelines.classify.summary import CLASSIFY
+from processors.pipelines.deepfake.summary import DEEPFAKE
+from processors.pipelines.detect.summary import DETECT
+from processors.pipelines.gesture.summary import GESTURE
+from processors.pipelines.polyp.summary import POLYP
+from processors.pipelines.pose.summary import POSE
+from processors.pipelines.segment.summary import SEGMENT
+from processors.pipelines.summary import SummaryKind
 from schemas.errors import ConfigurationError
-from schemas.pipeline import PipelineDefinition, QualityRules, load_pipeline
-from schemas.result import Quality
-
-Summarise = Callable[[Evidence, Quality, QualityRules], Summary]
+from schemas.pipeline import PipelineDefinition, load_pipeline
 
 _FILE = "pipeline.yaml"
-_SUMMARIES: Mapping[str, Summarise] = {"civic": summarise_civic}
+_SUMMARIES: Mapping[str, SummaryKind[Any]] = {
+    "banana": BANANA,
+    "civic": CIVIC,
+    "classify": CLASSIFY,
+    "deepfake": DEEPFAKE,
+    "detect": DETECT,
+    "gesture": GESTURE,
+    "polyp": POLYP,
+    "pose": POSE,
+    "segment": SEGMENT,
+}
 
 
 @cache
@@ -30,10 +45,20 @@ def load_builtin(name: str) -> PipelineDefinition:
     if name not in builtin_names():
         raise ConfigurationError(name, f"no built-in pipeline; there are {', '.join(builtin_names())}")
     path = files(__name__).joinpath(name, _FILE)
-    return load_pipeline(path.read_text(encoding="utf-8"), f"{name}/{_FILE}")
+    definition = load_pipeline(path.read_text(encoding="utf-8"), f"{name}/{_FILE}")
+    check_definition(definition)
+    return definition
 
 
-def summary_for(name: str) -> Summarise:
+def check_definition(definition: PipelineDefinition) -> None:
+    """Check what only the summary knows: its name, its options, the models that it needs.
+
+    Raises ConfigurationError whose `where` is the key within the file.
+    """
+    summary_for(definition.summary).check(definition)
+
+
+def summary_for(name: str) -> SummaryKind[Any]:
     """Return the arithmetic that a definition's `summary` names; raises ConfigurationError for an unknown one."""
     found = _SUMMARIES.get(name)
     if found is None:

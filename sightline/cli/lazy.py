@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "results": Entry("sightline.cli.results:results", _DATA_PATH, "Follow a pipeline's results."),
     "deadletters": Entry("sightline.cli.deadletters:deadletters", _OPERATION, "List, show and save what failed."),
     "topics": Entry("sightline.cli.topics:topics", _OPERATION, "Plan and make the topics of pipelines."),
+    "models": Entry("sightline.cli.models:models", _OPERATION, "Store, check, activate, export and measure models."),
     "db": Entry("sightline.cli.database:database", _OPERATION, "Keep the database's tables up to date."),
     "pipelines": Entry("sightline.cli.pipelines:pipelines", _OPERATION, "List and show pipelines."),
     "config": Entry("sightline.cli.config:config", _OPERATION, "Show the settings."),

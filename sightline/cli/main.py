@@ -10,6 +10,7 @@ from schemas.errors import ConfigurationError, OutageError, SightlineError
 from sightline import __version__
 from sightline.cli.exits import INTERRUPTED, UNREACHABLE, WORK_FAILED, WRONG_USE
 from sightline.cli.lazy import LazyGroup, add_entries
+from sightline.runtime.ending import end_process
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -42,7 +43,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and end the process with the exit code that contracts promise."""
-    sys.exit(exit_code(sys.argv[1:]))
+    end_process(exit_code(sys.argv[1:]))
 
 
 def exit_code(arguments: list[str]) -> int:

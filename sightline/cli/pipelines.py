@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from processors.pipelines import summary_for
+from processors.pipelines import check_definition
 from schemas.errors import ConfigurationError
 from schemas.pipeline import PipelineDefinition, load_pipeline
 from schemas.topics import PIPELINE_NAME
@@ -124,7 +124,7 @@ def _read(place: Traversable) -> str:
 def _parse(text: str, filename: str) -> PipelineDefinition:
     definition = load_pipeline(text, filename)
     try:
-        summary_for(definition.summary)
+        check_definition(definition)
     except ConfigurationError as error:
         raise ConfigurationError(filename, str(error)) from None
     return definition

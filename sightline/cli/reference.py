@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from schemas.errors import Code, Stage
+from schemas.errors import Code, ModelCode, Stage
 from sightline.cli.lazy import COMMANDS, load_command
 from sightline.cli.main import app
 from sightline.runtime.metrics import metric_names
@@ -26,6 +26,12 @@ _SETTINGS_INTRODUCTION = (
 _CODES_INTRODUCTION = (
     "Why an input failed: `dl_code` of a dead letter, `error.code` of `sightline run` and `sightline publish`. "
     "A code never changes its meaning.\n"
+)
+
+
+_MODEL_CODES_INTRODUCTION = (
+    "Why a model is refused: in the message of `sightline models` and of `sightline run`, as `code` in a worker's log, "
+    "in the alert `model-refused`, and on the metric `sightline_models_refused_total`.\n"
 )
 
 
@@ -112,6 +118,7 @@ def _settings_page() -> str:
 
 def _error_codes_page() -> str:
     codes = [(f"`{code.value}`", code.explanation) for code in Code]
+    of_models = [(f"`{code.value}`", code.explanation) for code in ModelCode]
     stages = ", ".join(f"`{stage.value}`" for stage in Stage)
     return "\n".join(
         [
@@ -120,6 +127,9 @@ def _error_codes_page() -> str:
             _CODES_INTRODUCTION,
             _table(("Code", "Meaning"), codes),
             f"\nWhere it failed (`dl_stage`, `error.stage`) is one of {stages}.\n",
+            "## Models\n",
+            _MODEL_CODES_INTRODUCTION,
+            _table(("Code", "Meaning"), of_models),
         ]
     )
 

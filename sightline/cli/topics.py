@@ -1,6 +1,7 @@
 """`sightline topics`: make the topics what the topics file says."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,12 +9,14 @@ import typer
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import ConfigurationError
+from schemas.pipeline import PipelineDefinition
 from sightline.cli.exits import WORK_FAILED
 from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_json, print_line, print_note
-from sightline.cli.pipelines import check_name, pipeline_names
+from sightline.cli.pipelines import check_name, load_definition, pipeline_names
 from sightline.cli.start import start
 from sightline.runtime.kafka import make_admin
+from sightline.runtime.settings import Settings
 from streams.topics import Change, Plan, apply_change, load_topics_file, make_plan, read_cluster, topics_of
 
 topics = typer.Typer(help="Plan and make the topics of pipelines.", no_args_is_help=True)
@@ -69,11 +72,19 @@ def _ask() -> None:
 
 def _plan(pipelines: list[str] | None, file: Path | None, timeout_s: float) -> tuple[AdminClient, Plan]:
     settings = start()
-    names = [check_name(name) for name in pipelines] if pipelines else pipeline_names(settings)
-    wanted = topics_of(names)
+    wanted = topics_of(known_or_named(pipelines or pipeline_names(settings), settings))
     rules = load_topics_file(file)
     admin = make_admin(settings.kafka)
     return admin, make_plan(rules, wanted, read_cluster(admin, wanted, timeout_s))
+
+
+def known_or_named(names: Iterable[str], settings: Settings) -> list[PipelineDefinition | str]:
+    """Return each pipeline's definition, or its name where only another machine has that.
+
+    Raises ConfigurationError for what cannot be a name, and for a definition that is wrong.
+    """
+    known = set(pipeline_names(settings))
+    return [load_definition(name, settings) if name in known else check_name(name) for name in names]
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from sightline.demo.view import Shown, line, picture
+from sightline.demo.view import Shown, line, picture, pipelines_line
 
 _PICTURES_A_SECOND = 4
 _LINE_EVERY_S = 5.0
@@ -79,6 +79,8 @@ class LineDisplay:
         if self._next_s is None or shown.elapsed_s >= self._next_s:
             self._next_s = shown.elapsed_s + _LINE_EVERY_S
             self.note(line(shown))
+            if len(shown.pipelines) > 1:
+                self.note(pipelines_line(shown))
 
     def close(self) -> None:
         """See `Display.close`."""

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import ConfigurationError, SightlineError
+from sightline.demo.album import FOLDER as OVERLAYS
 
 ENV_FILE = "env.sh"
 
@@ -18,7 +19,7 @@ ENV_FILE = "env.sh"
 def demo_folder(wanted: Path | None) -> Iterator[Path]:
     """Yield the folder, made where it is missing. A temporary one goes at the end, unless its logs tell of an error.
 
-    Raises ConfigurationError when the folder cannot be had.
+    Overlays stay, for people to look at. Raises ConfigurationError when the folder cannot be had.
     """
     folder = _make(wanted)
     try:
@@ -47,7 +48,14 @@ def _make(wanted: Path | None) -> Path:
 
 
 def _remove(folder: Path, wanted: Path | None) -> None:
-    if wanted is None:
+    if wanted is not None:
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != OVERLAYS:
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.is_dir():
+            path.unlink(missing_ok=True)
+    if not (folder / OVERLAYS).is_dir():
         shutil.rmtree(folder, ignore_errors=True)
 
 

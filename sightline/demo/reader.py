@@ -1,6 +1,7 @@
 """Reads answers as another system would: from the topics, in no group, disturbing nobody."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from typing import cast
 
@@ -23,31 +24,16 @@ _POLL_S = 0.05
 
 
 class Reader:
-    """Reads results and dead letters of a pipeline into `tally`, from `start` to `stop`.
+    """Reads results and dead letters of all pipelines into `tally`, from their topics' beginning."""
 
-    `failure` is what ended the thread early: the broker is gone, or an answer cannot be read.
-    """
-
-    def __init__(self, settings: KafkaSettings, pipeline: str, tally: Tally) -> None:
+    def __init__(self, settings: KafkaSettings, pipelines: Sequence[str], tally: Tally) -> None:
         self._settings = settings
-        self._pipeline = pipeline
-        self._topics = (topics.results(pipeline), topics.dead_letters(pipeline))
+        self._letters = {topics.dead_letters(pipeline): pipeline for pipeline in pipelines}
+        self._topics = [*self._letters, *map(topics.results, pipelines)]
         self._tally = tally
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read_all, name="reader", daemon=True)
-        self.failure: SightlineError | None = None
 
-    def start(self) -> None:
-        """Begin to read, at the beginning of both topics."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _read_all(self) -> None:
+    def run(self, stop: threading.Event) -> None:
+        """Read until `stop`. Raises SightlineError: the broker is gone, or an answer cannot be read."""
         try:
             with closing(make_reader(self._settings)) as consumer:
                 described = consumer.list_topics(timeout=_TIMEOUT_S).topics
@@ -56,28 +42,35 @@ class Reader:
                     for topic in self._topics
                     for partition in described[topic].partitions
                 ])  # fmt: skip
-                while not self._stop.is_set():
+                while not stop.is_set():
                     for message in consumer.consume(100, _POLL_S):
                         if message.error() is None:
                             self._tally.answered(self._answer(message))
         except KafkaException as error:
-            self.failure = map_kafka_error(error.args[0])
-        except SightlineError as error:
-            self.failure = error
+            raise map_kafka_error(error.args[0]) from error
         except ValidationError as error:
-            self.failure = SightlineError(f"a result cannot be read: {error.error_count()} fields are wrong")
+            raise SightlineError(f"a result cannot be read: {error.error_count()} fields are wrong") from None
 
     def _answer(self, message: Message) -> Answer:
-        key = message.key()
+        key, value = message.key(), message.value()
         source = None if key is None else key.decode("utf-8", "replace")
-        if message.topic() == self._topics[1]:
+        size_bytes = len(value or b"")
+        pipeline = self._letters.get(message.topic() or "")
+        if pipeline is not None:
             letter = parse_dead_letter(cast("Headers", message.headers() or []))
-            promised = () if message.value() is None else (dead_letter_key(self._pipeline, letter.dl_id),)
-            return Answer(letter.origin, letter, letter.time, promised, source)
-        result = Result.model_validate_json(message.value() or b"")
+            promised = () if value is None else (dead_letter_key(pipeline, letter.dl_id),)
+            return Answer(letter.origin, letter, letter.time, promised, source, size_bytes, (size_bytes,))
+        result = Result.model_validate_json(value or b"")
         place = result.origin
         if place is None:
             raise SightlineError("a result does not say which record it answers")
-        keys = tuple(artifact.key for artifact in result.artifacts or [])
-        origin = Origin(place.topic, place.partition, place.offset)
-        return Answer(origin, result, result.processed_at, keys, source)
+        artifacts = result.artifacts or []
+        return Answer(
+            Origin(place.topic, place.partition, place.offset),
+            result,
+            result.processed_at,
+            tuple(artifact.key for artifact in artifacts),
+            source,
+            size_bytes,
+            tuple(artifact.size_bytes for artifact in artifacts),
+        )

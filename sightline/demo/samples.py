@@ -1,7 +1,8 @@
 """All samples of the demo, and the order in which its camera sends them."""
 
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def draw_samples(seed: int) -> Samples:
     photos = list(draw_photos(seed))
     whole = {photo.name: photo.value for photo in photos if photo.value is not None}
     return Samples(photos, list(break_photos(whole)))
+
+
+def in_turn(
+    civic: Iterator[Sample], others: Sequence[Iterator[Sample]], *, ready: Callable[[], bool]
+) -> Iterator[Sample | None]:
+    """Yield from `civic`, and every second time from one of the others, each in turn; None until they are `ready`."""
+    turns = itertools.cycle(others)
+    while True:
+        yield next(civic)
+        if others:
+            yield next(next(turns)) if ready() else None
 
 
 def _rounds(samples: Sequence[Sample], chance: random.Random) -> Iterator[Sample]:

@@ -1,20 +1,27 @@
 """How the demo is asked to end."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 
+@dataclass(slots=True)
+class Asked:
+    """Whether somebody asked for the end. A plain flag: its setter may interrupt a thread that holds any lock."""
+
+    to_end: bool = False
+
+
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event; a second one interrupts as ever."""
-    event = threading.Event()
+def interruptible() -> Iterator[Asked]:
+    """Turn the first Ctrl-C or SIGTERM into a flag; a second one interrupts as ever."""
+    asked = Asked()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        event.set()
+        asked.to_end = True
         restore()
 
     def restore() -> None:
@@ -24,7 +31,7 @@ def interruptible() -> Iterator[threading.Event]:
     for number in before:
         signal.signal(number, on_signal)
     try:
-        yield event
+        yield asked
     finally:
         restore()
 

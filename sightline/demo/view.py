@@ -11,54 +11,69 @@ from rich.text import Text
 
 from schemas.deadletter import DeadLetter
 from schemas.errors import Code
-from schemas.result import Check, Result
-from sightline.demo.tally import Books
+from schemas.result import Result
+from sightline.demo.books import Books, PipelineBooks, latency, percentile_ms
+from sightline.demo.sample import CIVIC
 from sightline.demo.watch import Progress
+from sightline.demo.words import findings_of, verdict_of
 
-_COLOURS = {"accepted": "green", "rejected": "red"}
+_COLOURS = {"accepted": "green", "rejected": "red", "skipped": "yellow"}
 _LEVELS = {"excellent": "bold green", "good": "green", "fair": "yellow", "poor": "red"}
 _PROBLEM = "yellow"
 _CODE_WIDTH = max(len(code) for code in Code)
 _MOST_LETTERS, _LEAST_ROWS = 8, 3
-# Lines that are always there: frame, figures, two headings with their tables' heads, blank ones between.
-_FIXED_LINES = 13
-_ROOM_FOR_HINTS = 24
+# Besides the rows: frame, two lines of figures, a blank one.
+_FIXED_LINES = 5
+# A section's heading, its table's head and rule, and the blank line below.
+_SECTION_LINES = 4
+_ROOM_FOR_HINTS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """All that one picture shows. `hints` says what to look at next."""
+    """All that one picture shows, the pipelines in this order. `hints` says what to look at next."""
 
     elapsed_s: float
     books: Books
     progress: Progress
     hints: tuple[tuple[str, str], ...]
+    pipelines: tuple[str, ...] = (CIVIC,)
     state: str = "Ctrl-C ends"
 
 
 def picture(shown: Shown, height: int) -> RenderableType:
-    """Draw everything, in at most `height` lines where there is room for the least."""
-    room = height - _FIXED_LINES
-    hints = shown.hints if room >= _ROOM_FOR_HINTS else shown.hints[:1]
-    room = max(room - len(hints) - 1, 2 * _LEAST_ROWS)
-    letters = min(max(room // 3, _LEAST_ROWS), _MOST_LETTERS)
+    """Draw everything, in at most `height` lines where there is room for the least.
+
+    Where there is little, the pipelines' table stands for their results.
+    """
+    hints = shown.hints if height >= _ROOM_FOR_HINTS else shown.hints[:1]
+    room = height - _FIXED_LINES - len(hints)
+    parts: list[RenderableType] = [_figures(shown), Text()]
+    several = len(shown.pipelines) > 1
+    if several:
+        parts += [_pipelines(shown), Text()]
+        room -= len(shown.pipelines) + _SECTION_LINES - 1
+    letters = min(max(room // 3 - _SECTION_LINES, _LEAST_ROWS), _MOST_LETTERS)
+    results = room - letters - 2 * _SECTION_LINES
+    if results >= _LEAST_ROWS or not several:
+        parts += _section("Results", _results(shown.books.newest_results[: max(results, _LEAST_ROWS)]))
+    letters = min(letters, max(room - _SECTION_LINES, 2))
+    parts += _section("Dead letters", _letters(shown.books.newest_letters[:letters]))
+    what = f"{len(shown.pipelines)} pipelines" if several else "civic photo quality"
     minutes, seconds = divmod(int(shown.elapsed_s), 60)
     return Panel(
-        Group(
-            _figures(shown),
-            Text(),
-            Text("Results", style="bold"),
-            _results(shown.books.newest_results[: room - letters]),
-            Text(),
-            Text("Dead letters", style="bold"),
-            _letters(shown.books.newest_letters[:letters]),
-            Text(),
-            _hints(hints),
-        ),
-        title="[bold]sightline demo[/bold]: civic photo quality",
+        Group(*parts, _hints(hints)),
+        title=f"[bold]sightline demo[/bold]: {what}",
         subtitle=f"{minutes:02}:{seconds:02}, {shown.state}",
         border_style="cyan",
     )
+
+
+def pipelines_line(shown: Shown) -> str:
+    """Say in one line how many results each pipeline has given."""
+    books = shown.books.pipelines
+    counts = (f"{name} {books[name].results if name in books else 0}" for name in shown.pipelines)
+    return f"        {', '.join(counts)}"
 
 
 def line(shown: Shown) -> str:
@@ -67,17 +82,12 @@ def line(shown: Shown) -> str:
     return (
         f"{shown.elapsed_s:4.0f} s: sent {books.sent}, results {books.results}, dead letters {books.dead_letters},"
         f" in flight {books.in_flight}, rows {progress.rows}, objects {progress.objects};"
-        f" {books.rate:.1f} answers/s, latency {latency(books)}"
+        f" {books.rate:.1f} answers/s, latency {latency(books.latencies_s)}"
     )
 
 
-def latency(books: Books) -> str:
-    """Say half of the frames' and nearly all frames' time from being sent to being answered."""
-    times_ms = sorted(1000 * latency_s for latency_s in books.latencies_s)
-    if not times_ms:
-        return "not known yet"
-    p50, p95 = (times_ms[min(int(len(times_ms) * share), len(times_ms) - 1)] for share in (0.50, 0.95))
-    return f"p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+def _section(heading: str, table: Table) -> list[RenderableType]:
+    return [Text(heading, style="bold"), table, Text()]
 
 
 def _figures(shown: Shown) -> RenderableType:
@@ -92,28 +102,60 @@ def _figures(shown: Shown) -> RenderableType:
         (progress.objects, "objects", "bold cyan"),
     ):
         first.append(f"{number}", style=style).append(f" {words}   ")
-    second = Text(f"{books.rate:.1f} answers/s   latency {latency(books)} from sent to answered", style="dim")
+    second = Text(
+        f"{books.rate:.1f} answers/s   latency {latency(books.latencies_s)} from sent to answered", style="dim"
+    )
     return Group(first, second)
+
+
+def _pipelines(shown: Shown) -> Table:
+    table = _table(
+        ("pipeline", 0, 9),
+        ("sent", 0, 5),
+        ("results", 0, 7),
+        ("dead", 0, 4),
+        ("found", 0, 5),
+        ("p50 ms", 0, 6),
+        ("last picture", 26, None),
+        ("last answer", 30, None),
+    )
+    for name in shown.pipelines:
+        one = shown.books.pipelines.get(name, PipelineBooks())
+        last_picture, answer = ("", Text()) if one.last is None else (one.last[0], _answer(one.last[1]))
+        p50 = f"{percentile_ms(one.latencies_s, 0.5):.0f}" if one.latencies_s else ""
+        numbers = (one.sent, one.results, one.dead_letters, one.detections, p50)
+        table.add_row(
+            Text(name, style="bold"),
+            *(Text(str(number), justify="right") for number in numbers),
+            Text(last_picture),
+            answer,
+        )
+    return table
+
+
+def _answer(result: Result) -> Text:
+    verdict = verdict_of(result)
+    return Text.assemble((verdict, _COLOURS.get(verdict, "bold")), f"  {findings_of(result)}")
 
 
 def _results(rows: Iterable[tuple[str, str, Result]]) -> Table:
     table = _table(
-        ("camera", 20, None),
-        ("picture", 30, None),
-        ("verdict", 0, 8),
+        ("camera", 24, None),
+        ("picture", 28, None),
+        ("verdict", 0, 10),
         ("score", 0, 5),
-        ("level", 0, 9),
-        ("failed checks", 42, None),
+        ("quality", 0, 9),
+        ("found", 38, None),
     )
     for camera, name, result in rows:
-        verdict, quality = result.verdict or "", result.quality
+        verdict, quality = verdict_of(result), result.quality
         table.add_row(
             Text(_plain(camera)),
             Text(name),
-            Text(verdict, style=_COLOURS.get(verdict, "")),
+            Text(verdict, style=_COLOURS.get(verdict, "bold")),
             Text(f"{result.score:.1f}" if result.score is not None else "", justify="right"),
             Text(quality.level, style=_LEVELS.get(quality.level, "")) if quality else "",
-            Text(_failed(quality.checks if quality else []), style=_PROBLEM),
+            Text(findings_of(result), style=_PROBLEM),
         )
     return table
 
@@ -143,7 +185,3 @@ def _hints(hints: Iterable[tuple[str, str]]) -> Table:
 def _plain(text: str) -> str:
     """Replace control characters: what others send must not steer a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _failed(checks: Iterable[Check]) -> str:
-    return ", ".join(check.name for check in checks if not check.passed)

@@ -32,12 +32,19 @@ CHECK_VIOLATION = "23514"
 
 
 def database_engine(
-    url: str, *, application_name: str, pool_size: int = 2, connect_timeout_s: int = 5, statement_timeout_s: float = 60
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int = 2,
+    connect_timeout_s: int = 5,
+    statement_timeout_s: float = 60,
+    pre_ping: bool = True,
 ) -> Engine:
     """Make an engine for `postgresql://…`; connects on first use only.
 
-    Connections that broke while they lay in the pool are noticed and replaced before use. A peer that went
-    away without a word is noticed within half a minute. Raises ConfigurationError for any other scheme.
+    Connections that broke while they lay in the pool are noticed and replaced before use, unless `pre_ping` is
+    off, which saves a round trip and makes the first use fail. A peer that went away without a word is noticed
+    within half a minute. Raises ConfigurationError for any other scheme.
     """
     try:
         address = make_url(url)
@@ -52,7 +59,7 @@ def database_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=connect_timeout_s,
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         connect_args={
             "application_name": application_name,
             "client_encoding": "UTF8",

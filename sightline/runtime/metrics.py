@@ -55,7 +55,38 @@ ROWS_DIFFERING = Counter(
 EVENT_IDS_REUSED = Counter(
     "sightline_event_ids_reused", "Results whose event id its source had used for another frame.", ("pipeline",)
 )
+SHADOW_DIFFERENCES = Counter(
+    "sightline_shadow_differences", "Frames on which a shadow model differs from the live one.", ("pipeline", "kind")
+)
+MODEL_LOADED = Gauge(
+    "sightline_model_loaded",
+    "1 for each model that is loaded; `side` is live, canary or shadow.",
+    ("pipeline", "role", "side", "name", "version", "digest"),
+)
+MODELS_REFUSED = Counter(
+    "sightline_models_refused", "Models that cannot be used, by code.", ("pipeline", "role", "code")
+)
+MODEL_LOAD_SECONDS = Histogram(
+    "sightline_model_load_seconds",
+    "From an activation to its models being in force, downloads and warm-up included.",
+    ("pipeline", "role"),
+    buckets=_SECONDS,
+)
+MODEL_WAITING = Gauge("sightline_model_waiting", "1 while an activation is not carried out yet.", ("pipeline", "role"))
+INFERENCE_PROVIDER = Gauge(
+    "sightline_inference_provider", "1 for what really runs the live model of a role.", ("pipeline", "role", "provider")
+)
+ACTIVATIONS_MALFORMED = Counter(
+    "sightline_activations_malformed", "Activations that cannot be read; the one before stays.", ("pipeline", "role")
+)
 ALERTS = Counter("sightline_alerts", "Alerts raised.", ("rule",))
+RESULT_CACHE = Counter(
+    "sightline_result_cache",
+    "Questions to the result cache: hit, miss, slow (given up after 50 ms), failed (or not asked, having failed). "
+    "Answers not kept: failed, dropped.",
+    ("pipeline", "outcome"),
+)
+RESULT_CACHE_BYTES = Gauge("sightline_result_cache_bytes", "Bytes that the result cache in memory takes.", ())
 
 
 def forget_partition(group: str, topic: str, partition: int) -> None:

@@ -16,6 +16,7 @@ from schemas.errors import ConfigurationError
 from schemas.yamlfile import load_yaml
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 PREFIX = "SIGHTLINE_"
 AWS_VARIABLES = {
     "AWS_ACCESS_KEY_ID": ("s3", "access_key_id"),
@@ -69,6 +70,34 @@ class PipelinesSettings(_Section):
     dir: Path | None = Field(None, description="A folder of pipeline files beside the built-in ones.")
 
 
+class ModelsSettings(_Section):
+    """Where models are kept on this machine."""
+
+    cache: Path | None = Field(
+        None,
+        description="A folder for models from the object store, which processes may share. Unset: `sightline/models` "
+        "under `XDG_CACHE_HOME`, or under `.cache` at home.",
+    )
+    cache_bytes: int = Field(
+        4 * GIB, ge=MIB, description="Bytes of models kept there; the one that was not used for longest goes first."
+    )
+
+    def cache_folder(self) -> Path:
+        """Return `cache`, or the folder of the user that this process runs as."""
+        if self.cache is not None:
+            return self.cache
+        home = os.environ.get("XDG_CACHE_HOME")
+        return (Path(home) if home else Path("~/.cache").expanduser()) / "sightline" / "models"
+
+
+class ExportSettings(_Section):
+    """The environment that `sightline models export` runs ultralytics in."""
+
+    python: Path | None = Field(
+        None, description="The Python interpreter that has ultralytics. Unset: the one that runs sightline."
+    )
+
+
 class ClaimsSettings(_Section):
     """Claim checks: pictures that lie in an object store."""
 
@@ -96,10 +125,29 @@ class WorkerSettings(_Section):
         48 * MIB, ge=MIB, description="Encoded bytes taken from Kafka and not finished yet, for each consumer group."
     )
     decoded_pixels: int = Field(32_000_000, ge=1, description="Decoded pixels held at once, in one process.")
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto",
+        description="What runs models. `auto` takes the best there is; one that is named and not there is an error.",
+    )
+    inference_threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of one model on a CPU. Unset: the cores that this process may use."
+    )
+    memory_limit: int | None = Field(
+        None, ge=64 * MIB, description="Bytes that models may take; batches are made smaller to fit. Unset: no limit."
+    )
+    result_cache: Literal["off", "memory", "postgres"] = Field(
+        "memory",
+        description="Where answers are kept that may be given again, for pipelines that have `cache` in their file.",
+    )
+    result_cache_bytes: int = Field(64 * MIB, ge=MIB, description="Bytes of answers kept in memory.")
 
     def batches_at_a_time(self) -> int:
         """Return `threads`, or what suits the cores that this process may use."""
         return self.threads or min(2, len(os.sched_getaffinity(0)))
+
+    def model_threads(self) -> int:
+        """Return `inference_threads`, or the cores that this process may use."""
+        return self.inference_threads or len(os.sched_getaffinity(0))
 
 
 class SinkSettings(_Section):
@@ -136,6 +184,8 @@ class Settings(_Section):
     objects: ObjectsSettings = ObjectsSettings()
     s3: S3Settings = S3Settings()
     pipelines: PipelinesSettings = PipelinesSettings()
+    models: ModelsSettings = ModelsSettings()
+    export: ExportSettings = ExportSettings()
     claims: ClaimsSettings = ClaimsSettings()
     worker: WorkerSettings = WorkerSettings()
     sink: SinkSettings = SinkSettings()

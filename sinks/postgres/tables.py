@@ -4,9 +4,10 @@
 have no foreign keys: a parent and its children are written in one transaction (checking 2,500 children of
 500 results would cost more than inserting them), and whoever deletes deletes both.
 
-Rights, least first: the sink needs SELECT and INSERT on all tables and UPDATE on `dead_letters`; the gateway
-SELECT, and UPDATE on `dead_letters`; retention DELETE besides. CREATE is needed for migrations, and for
-partitions ahead, without which the DEFAULT partitions take the rows.
+Rights, least first: the sink needs SELECT and INSERT on all tables but `result_cache` and UPDATE on
+`dead_letters`; the gateway SELECT, and UPDATE on `dead_letters`; retention DELETE besides. Whoever caches results
+here needs SELECT, INSERT, UPDATE and DELETE on `result_cache`, and nothing else. CREATE is needed for migrations,
+and for partitions ahead, without which the DEFAULT partitions take the rows.
 """
 
 from sqlalchemy import (
@@ -226,4 +227,16 @@ gaps = Table(
     Column("to_offset", BigInteger, nullable=False),  # the first one still there
     _time("raised_at", nullable=False),
     _ingested_at(),
+)
+
+result_cache = Table(
+    "result_cache",
+    metadata,
+    _id("key", primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("result_id", Text(collation="C"), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _time("expires_at", nullable=False),
+    Index("result_cache_expires_at", "expires_at"),
+    prefixes=["UNLOGGED"],
 )

@@ -1,6 +1,7 @@
 """The committed contract files are what the code says, and every published sample still reads."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,15 @@ from referencing import Registry, Resource
 
 import schemas
 from schemas import generate
+from schemas.activation import ACTIVATION_SCHEMA, Activation
 from schemas.alert import ALERT_SCHEMA, Alert
 from schemas.deadletter import Failed, dead_letter_message
 from schemas.errors import Code, InputError, Stage
 from schemas.frame import FRAME_TYPE, Origin, frame_headers
 from schemas.headers import Headers
 from schemas.jsonschemas import file_name, json_schemas, schema_id
-from schemas.message import alert_message, artifact_message, result_message
+from schemas.message import activation_message, alert_message, artifact_message, result_message
+from schemas.modelcard import ModelCard
 from schemas.pipeline import load_pipeline
 from schemas.result import RESULT_SCHEMA, Result
 
@@ -79,11 +82,14 @@ def test_every_schema_is_a_schema(name: str) -> None:
 
 
 def test_dataschema_headers_name_a_schema() -> None:
+    assert schema_id("activation") == ACTIVATION_SCHEMA
     assert schema_id("result") == RESULT_SCHEMA
     assert schema_id("alert") == ALERT_SCHEMA
 
 
-@pytest.mark.parametrize("name", ["result", "alert", "event-headers", "dead-letter-headers", "frame-headers"])
+@pytest.mark.parametrize(
+    "name", ["result", "alert", "activation", "event-headers", "dead-letter-headers", "frame-headers"]
+)
 def test_what_consumers_read_is_open(name: str) -> None:
     schema = json_schemas()[name]
     for part in (schema, *schema.get("$defs", {}).values()):
@@ -165,6 +171,34 @@ def test_structured_frames_match_their_schema() -> None:
         assert not check.is_valid(base | change), change
 
 
+def test_activations_and_their_headers_match_their_schemas() -> None:
+    one, two = ({"name": "a", "version": version, "digest": version * 64} for version in ("1", "2"))
+    state = Activation.model_validate({
+        "activation_id": "i", "pipeline": "p", "role": "detector", "live": one, "previous": two,
+        "canary": {"model": two, "share": 0.1, "salt": "s"}, "activated_at": NOW, "activated_by": "me@here",
+    })  # fmt: skip
+    message = activation_message(state)
+    content = json.loads(message.value or b"")
+    validator("activation").validate(content)
+    validator("event-headers").validate(as_text(message.headers))
+    for change in ({"live": None}, {"role": 1}, {"canary": {**content["canary"], "share": 0}}):
+        assert not validator("activation").is_valid(content | change), change
+
+
+def test_model_card_schema_agrees_with_its_reader() -> None:
+    good: dict[str, Any] = {
+        "name": "a", "version": "1", "task": "detect", "files": {"model.onnx": "0" * 64}, "classes": ["x"],
+        "input_wh": [64, 64], "licence": "MIT",
+    }  # fmt: skip
+    ModelCard.model_validate(good)
+    validator("model-card").validate(good)
+    wrong: list[dict[str, Any]] = [
+        {"nmae": "a"}, {"task": "dance"}, {"classes": []}, {"files": {"model.onnx": "0"}}, {"licence": ""},
+    ]  # fmt: skip
+    for change in wrong:
+        assert not validator("model-card").is_valid(good | change), change
+
+
 def test_pipeline_schema_agrees_with_its_reader() -> None:
     text = "name: a\nsummary: civic\ninput:\n  media_types: [image/jpeg]\ngate: off\n"
     load_pipeline(text, "a.yaml")
@@ -224,9 +258,10 @@ def test_every_topic_is_described() -> None:
     assert content["asyncapi"] == "3.0.0"
     assert {channel["address"] for channel in content["channels"].values()} == {
         "frames.{pipeline}", "results.{pipeline}", "artifacts.{pipeline}", "deadletters.{pipeline}", "alerts",
+        "emr.{pipeline}", "models.{pipeline}.{role}",
     }  # fmt: skip
     for channel in content["channels"].values():
-        assert ("{pipeline}" in channel["address"]) == ("parameters" in channel)
+        assert re.findall(r"{(\w+)}", channel["address"]) == list(channel.get("parameters", {}))
     used = {operation["channel"]["$ref"] for operation in content["operations"].values()}
     assert used == {f"#/channels/{name}" for name in content["channels"]}
     assert {operation["action"] for operation in content["operations"].values()} == {"send", "receive"}

@@ -17,8 +17,8 @@ from schemas.jsonschemas import file_name, json_schemas
 Schema = dict[str, Any]
 Direction = Literal["published", "accepted"]
 
-PUBLISHED = ("result", "alert", "event-headers", "dead-letter-headers")
-ACCEPTED = ("frame-headers", "frame-envelope", "pipeline")
+PUBLISHED = ("result", "alert", "activation", "event-headers", "dead-letter-headers")
+ACCEPTED = ("frame-headers", "frame-envelope", "pipeline", "model-card")
 SNAPSHOTS = sorted((Path(__file__).parent / "samples").glob("v*/schemas/*.json"))
 LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")

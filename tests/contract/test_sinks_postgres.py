@@ -85,7 +85,7 @@ def test_an_empty_database_may_be_upgraded_by_several_at_once(make_database: Cal
         thread.join(60)
     assert failures == []
     made = database_engine(url, application_name="contract")
-    assert query(made, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert query(made, "SELECT version_num FROM alembic_version") == [("0002",)]
     made.dispose()
 
 

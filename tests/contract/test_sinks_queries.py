@@ -24,13 +24,14 @@ def test_the_page_has_its_queries() -> None:
 
 @pytest.fixture
 def filled(engine: Engine) -> Engine:
-    """A row for each question: two verdicts, a replay, a reused id, a camera in 1970, a dead letter, a gap."""
+    """A row for each question: two verdicts, replay, shadow, reused id, a camera in 1970, dead letter, gap."""
     now = datetime.now(UTC)
     at: dict[str, Any] = {"captured_at": now - timedelta(seconds=2), "processed_at": now}
     results = [
         make_result(1, **at),
         make_result(2, verdict="rejected", **at),
         make_result(2, verdict="accepted", replay_id="r1", **at),
+        make_result(1, verdict="rejected", variant="shadow", **at),
         make_result(3, event_id="again", **at),
         make_result(4, event_id="again", **at),
         make_result(5, captured_at=datetime(1970, 1, 1, tzinfo=UTC)),

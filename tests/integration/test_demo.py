@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import psutil
 import psycopg2
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ALONE = "--without-models"
+MODEL_PIPELINES = ("banana", "polyp", "deepfake", "gesture", "segment", "detect", "classify", "pose")
 
 
 class Demo:
@@ -57,10 +60,12 @@ class Demo:
     def _is_database(self, process: psutil.Process) -> bool:
         return f"{self.folder}/postgres" in " ".join(process.info["cmdline"] or ())
 
-    def child(self, word: str) -> psutil.Process:
-        return next(
-            process for process in self.family if word in process.cmdline() and "tethered" in str(process.cmdline())
-        )
+    def child(self, *words: str) -> psutil.Process:
+        [child] = [
+            process for process in self.family
+            if "sightline.demo.tethered" in process.cmdline() and set(words) <= set(process.cmdline())
+        ]  # fmt: skip
+        return child
 
     @property
     def folder(self) -> Path:
@@ -121,28 +126,57 @@ def _numbers(demo: Demo, pattern: str) -> list[int]:
 
 def _assert_adds_up(demo: Demo) -> None:
     [sent] = _numbers(demo, r"sent +(\d+) frames")
-    results, accepted, rejected, letters, answered = _numbers(
-        demo, r"answered +(\d+) results \((\d+) accepted, (\d+) rejected\) \+ (\d+) dead letters .* = (\d+)"
-    )
+    results, letters, answered = _numbers(demo, r"answered +(\d+) results \+ (\d+) dead letters .* = (\d+)")
     assert sent == answered == results + letters > 20
-    assert accepted + rejected == results
+    of_civic, accepted, rejected = _numbers(demo, r"  civic +(\d+) results \((\d+) accepted, (\d+) rejected\)")
+    assert accepted + rejected == of_civic
     assert accepted > 0
     assert rejected > 0
     assert letters > 0
+    lines = re.findall(r"^  [a-z]+ +(\d+) results \(.*\) \+ (\d+) dead letters", demo.text, re.MULTILINE)
+    assert sum(int(count) for count, _ in lines) == results
+    assert sum(int(count) for _, count in lines) == letters
     assert _numbers(demo, r"PostgreSQL +(\d+) \+ (\d+) rows, of (\d+) frames") == [results, letters, sent]
     assert "nothing lost, doubled or wrong" in demo.text
 
 
 def test_where_there_is_no_terminal_it_ends_by_itself_and_adds_up() -> None:
-    with _demo("--seconds", "8") as demo:
+    with _demo(ALONE, "--seconds", "8") as demo:
         assert demo.finish() == 0, demo.text
         _assert_adds_up(demo)
     assert not demo.folder.exists()
 
 
+def test_all_pipelines_are_at_work_and_their_overlays_stay() -> None:
+    with _demo("--seconds", "20", "--rate", "12") as demo:
+        assert demo.finish(180) == 0, demo.text
+        _assert_adds_up(demo)
+    for pipeline in MODEL_PIPELINES:
+        [results] = _numbers(demo, rf"  {pipeline} +(\d+) results")
+        assert results >= 8, demo.text
+        for path in (demo.folder / "overlays" / pipeline).iterdir():
+            assert cv2.imread(str(path)) is not None, path
+    [count] = _numbers(demo, r"open +\S+/overlays/index.html \((\d+) overlays, kept\)")
+    page = (demo.folder / "overlays" / "index.html").read_text(encoding="utf-8")
+    assert len(set(re.findall(r'img src="([^"]+)"', page))) == count
+    assert count == len(list(demo.folder.rglob("*.jpg"))) >= 8 * len(MODEL_PIPELINES) - 8
+    assert [path.name for path in demo.folder.iterdir()] == ["overlays"]
+    shutil.rmtree(demo.folder)
+
+
+def test_a_killed_worker_of_models_ends_the_demo_which_says_so() -> None:
+    with _demo("--seconds", "600") as demo:
+        demo.read_until(r"banana \d+, polyp [1-9]")
+        demo.remember_family()
+        demo.child("worker", "banana").kill()
+        assert demo.finish() == 3, demo.text
+    assert "sightline: worker-models: the process has ended" in demo.text
+    shutil.rmtree(demo.folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_flow_and_the_books_are_closed(number: signal.Signals) -> None:
-    with _demo("--seconds", "600", "--rate", "20") as demo:
+    with _demo(ALONE, "--seconds", "600", "--rate", "20") as demo:
         demo.read_until(r"results \d\d")
         demo.process.send_signal(number)
         assert demo.finish() == 0, demo.text
@@ -150,7 +184,7 @@ def test_a_signal_ends_the_flow_and_the_books_are_closed(number: signal.Signals)
 
 
 def test_a_guest_publishes_into_the_running_demo_and_is_not_judged() -> None:
-    with _demo("--seconds", "10") as demo:
+    with _demo(ALONE, "--seconds", "10") as demo:
         env_file = next(line.split()[-1] for line in demo.lines if line.startswith("in another terminal"))
         photo = demo.folder / "guest.jpg"
         photo.write_bytes(b"no photo at all")
@@ -163,7 +197,7 @@ def test_a_guest_publishes_into_the_running_demo_and_is_not_judged() -> None:
 
 def test_a_folder_of_ones_own_is_kept_and_used_again(folder: Path) -> None:
     for _ in range(2):
-        with _demo("--seconds", "5", "--dir", str(folder)) as demo:
+        with _demo(ALONE, "--seconds", "5", "--dir", str(folder)) as demo:
             assert demo.finish() == 0, demo.text
             _assert_adds_up(demo)
     assert list((folder / "objects" / "pictures").rglob("*.jpg"))
@@ -171,10 +205,10 @@ def test_a_folder_of_ones_own_is_kept_and_used_again(folder: Path) -> None:
 
 
 def test_a_lost_object_and_a_doubled_answer_are_found(folder: Path) -> None:
-    with _demo("--seconds", "10", "--dir", str(folder)) as demo:
+    with _demo(ALONE, "--seconds", "10", "--dir", str(folder)) as demo:
         _wait_for(lambda: _originals(folder), 20, "the original of a dead letter")
         _originals(folder)[0].unlink()
-        _double_a_row(f"postgresql://postgres:@/postgres?host={folder}/postgres")
+        _wait_for(lambda: _double_a_row(f"postgresql://postgres:@/postgres?host={folder}/postgres"), 20, "a row")
         assert demo.finish() == 1, demo.text
     assert re.search(r"lost: the bytes of .* are not among the objects", demo.text)
     assert re.search(r"doubled: .* has 2 answers in the database", demo.text)
@@ -188,18 +222,21 @@ def _originals(folder: Path) -> list[Path]:
     return list((folder / "objects" / "deadletters" / "civic").glob("[!.]*"))
 
 
-def _double_a_row(url: str) -> None:
+def _double_a_row(url: str) -> bool:
+    """Insert a row of another id that is otherwise an existing one; return False while there is none."""
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE copied AS SELECT * FROM results LIMIT 1")
         cursor.execute("UPDATE copied SET result_id = 'another'")
         cursor.execute("INSERT INTO results SELECT * FROM copied")
+        doubled = bool(cursor.rowcount)
     connection.close()
+    return doubled
 
 
 def test_a_killed_worker_ends_the_demo_which_says_so() -> None:
-    with _demo("--seconds", "600") as demo:
-        demo.child("worker").kill()
+    with _demo(ALONE, "--seconds", "600") as demo:
+        demo.child("worker", "civic").kill()
         assert demo.finish() == 3, demo.text
     assert "sightline: worker: the process has ended" in demo.text
     assert (demo.folder / "logs" / "worker.log").exists()  # kept: it may say why
@@ -207,7 +244,7 @@ def test_a_killed_worker_ends_the_demo_which_says_so() -> None:
 
 
 def test_a_killed_demo_leaves_nothing_running() -> None:
-    with _demo("--seconds", "600") as demo:
+    with _demo(ALONE, "--seconds", "600") as demo:
         demo.process.kill()
         demo.finish()
     shutil.rmtree(demo.folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import detector, save_model
 from tests.pictures import jpeg
 from tests.services import Postgres
 
@@ -64,6 +65,17 @@ def test_the_wheel_carries_what_is_not_python(wheel: Path) -> None:
         assert wanted in names
 
 
+def test_the_wheel_holds_every_pipeline_and_no_model(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        size_bytes = sum(entry.file_size for entry in archive.infolist())
+    there = {Path(name).parent.name for name in names if name.endswith("/pipeline.yaml")}
+    assert there == {path.parent.name for path in ROOT.glob("processors/pipelines/*/pipeline.yaml")}
+    assert {"banana", "classify", "deepfake", "detect", "gesture", "polyp", "pose", "segment"} <= there
+    assert [name for name in names if name.endswith((".onnx", ".pt", "card.yaml"))] == []
+    assert size_bytes < 5_000_000
+
+
 def test_it_works_outside_the_checkout(sightline: str, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg(1, 1024, 768))
     done = subprocess.run(
@@ -77,6 +89,20 @@ def test_it_works_outside_the_checkout(sightline: str, tmp_path: Path) -> None:
         cwd=tmp_path, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     assert str(ROOT) not in where.stdout.decode()
+
+
+def test_a_model_runs_outside_the_checkout(sightline: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(jpeg(1, 640, 480))
+    save_model(tmp_path / "shapes", detector(boxes=((16, 16, 10, 20),)))
+    done = subprocess.run(
+        [sightline, "run", "detect", "photo.jpg", "--model", "shapes", "--overlay", "drawn", "--json"],
+        cwd=tmp_path, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    result = json.loads(done.stdout)
+    assert result["models"][0]["name"] == "tested"
+    assert len(result["detections"]) == 1
+    [artifact] = result["artifacts"]
+    assert (tmp_path / artifact["key"]).read_bytes()[:2] == b"\xff\xd8"
 
 
 def test_its_migrations_run(sightline: str, tmp_path: Path, postgres: Postgres) -> None:

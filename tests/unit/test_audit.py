@@ -99,8 +99,27 @@ def _change_original(evidence: Evidence) -> None:
     evidence.objects["deadletters/x/dl"] = "ab"
 
 
+def _double_shadow(evidence: Evidence) -> None:
+    evidence.shadow_rows += [("s0", evidence.result_rows[0][1]), ("s1", evidence.result_rows[0][1])]
+
+
+def _shadow_alone(evidence: Evidence) -> None:
+    evidence.shadow_rows.append(("s9", "a frame without a live row"))
+
+
+def _shadow_instead(evidence: Evidence) -> None:
+    evidence.topic_results[0]["variant"] = "shadow"
+
+
 def test_a_sound_system_has_no_findings() -> None:
     assert audit(_sound()) == []
+
+
+def test_a_shadow_beside_a_live_result_is_sound() -> None:
+    evidence = _sound()
+    evidence.shadow_rows.append(("s0", evidence.result_rows[0][1]))
+    evidence.topic_results.append({**evidence.topic_results[0], "result_id": "s0", "variant": "shadow"})
+    assert audit(evidence) == []
 
 
 @pytest.mark.parametrize(
@@ -122,6 +141,9 @@ def test_a_sound_system_has_no_findings() -> None:
         (_change_key, "changed"),
         (_change_object, "changed"),
         (_change_original, "changed"),
+        (_double_shadow, "double"),
+        (_shadow_alone, "alone"),
+        (_shadow_instead, "lost"),
     ],
 )
 def test_a_planted_fault_is_reported(plant: Callable[[Evidence], None], finding: str) -> None:

@@ -12,10 +12,15 @@ import typer
 import typer.main
 
 from benchmarks import table
+from processors.shadow import DIFFERENCES
+from schemas import alert
 from schemas.errors import Code, ConfigurationError
+from schemas.pipeline import MIB
+from schemas.result import Detection
 from sightline.cli.main import app
+from sightline.cli.pipelines import load_definition, pipeline_names
 from sightline.runtime.metrics import metric_names
-from sightline.runtime.settings import unknown_variables
+from sightline.runtime.settings import load_settings, unknown_variables
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs/reference"
@@ -23,6 +28,7 @@ PAGES = sorted([
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("processors/pipelines/*/README.md"),
+    *ROOT.glob("demo_models/*.md"),
 ])  # fmt: skip
 WRITTEN = [page for page in PAGES if GENERATED not in page.parents]
 # Headers and other words of ours that look like metrics.
@@ -207,6 +213,42 @@ def test_the_guide_for_consumers_names_every_field_of_a_result() -> None:
     guide = (ROOT / "docs/guides/consumers.md").read_text(encoding="utf-8")
     schema = json.loads((ROOT / "schemas/json/result.v1.schema.json").read_text(encoding="utf-8"))
     assert [name for name in schema["properties"] if f"`{name}`" not in guide] == []
+
+
+def test_the_guide_for_consumers_names_every_field_of_a_detection() -> None:
+    guide = (ROOT / "docs/guides/consumers.md").read_text(encoding="utf-8")
+    names = [field.alias or name for name, field in Detection.model_fields.items()]
+    assert [name for name in names if f"`{name}`" not in guide] == []
+
+
+def test_the_guide_for_consumers_names_every_alert() -> None:
+    guide = (ROOT / "docs/guides/consumers.md").read_text(encoding="utf-8")
+    rules = [value for name, value in vars(alert).items() if name.startswith("RULE_")]
+    assert len(rules) > 4
+    assert [rule for rule in rules if f"`{rule}`" not in guide] == []
+
+
+def test_the_guide_for_operators_names_every_difference_of_a_shadow() -> None:
+    guide = (ROOT / "docs/guides/operator.md").read_text(encoding="utf-8")
+    assert [name for name in (*DIFFERENCES, "failed") if f"`{name}`" not in guide] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/README.md", "docs/guides/consumers.md"])
+def test_every_pipeline_is_linked(page: str) -> None:
+    linked = {(ROOT / page).parent.joinpath(link.partition("#")[0]).resolve() for link in _links(ROOT / page)}
+    missing = {path for path in ROOT.glob("processors/pipelines/*/README.md") if path not in linked}
+    # For those who migrate from one certain service: the list of all documentation links it, and the others need not.
+    assert missing <= {ROOT / "processors/pipelines/civic-legacy/README.md"}
+
+
+def test_the_guide_for_devices_gives_the_sizes_that_pipelines_take() -> None:
+    guide = (ROOT / "docs/guides/devices.md").read_text(encoding="utf-8")
+    [row] = [line for line in guide.splitlines() if "`input.max_bytes`" in line]
+    usual = re.findall(r"(\d+) MiB for all others", row)
+    for name in pipeline_names(load_settings({})):
+        size = load_definition(name, load_settings({})).input.max_bytes // MIB
+        named = re.search(rf"(\d+) MiB for [a-z ]*\b{name}\b", row)
+        assert size == int(named[1] if named else usual[0]), name
 
 
 def test_every_decision_is_listed_under_its_own_title() -> None:

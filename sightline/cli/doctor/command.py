@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
+from schemas.errors import ConfigurationError
+from schemas.pipeline import PipelineDefinition
 from sightline.cli.doctor.database import check_database
-from sightline.cli.doctor.finding import Finding, exit_code, ok, warn
+from sightline.cli.doctor.finding import Finding, exit_code, fail, ok, warn
 from sightline.cli.doctor.kafka import check_kafka
 from sightline.cli.doctor.objects import check_objects
 from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_json, print_line
-from sightline.cli.pipelines import check_name, pipeline_names
+from sightline.cli.pipelines import pipeline_names
 from sightline.cli.start import start
+from sightline.cli.topics import known_or_named
 from sightline.runtime.settings import Settings, unknown_variables
 
 
@@ -34,9 +37,9 @@ def doctor(
     Example: [bold]sightline doctor civic[/bold]
     """
     settings = start()
-    names = [check_name(name) for name in pipelines] if pipelines else None
+    asked = known_or_named(pipelines, settings) if pipelines else None
     findings = []
-    for finding in _findings(settings, names, timeout_s):
+    for finding in _findings(settings, asked, timeout_s):
         findings.append(finding)
         _print(finding, as_json=as_json)
     code = exit_code(findings)
@@ -44,11 +47,26 @@ def doctor(
         raise typer.Exit(code)
 
 
-def _findings(settings: Settings, names: list[str] | None, timeout_s: float) -> Iterator[Finding]:
+def _findings(settings: Settings, asked: list[PipelineDefinition | str] | None, timeout_s: float) -> Iterator[Finding]:
     yield from _check_settings()
-    yield from check_kafka(settings.kafka, names, pipeline_names(settings), timeout_s)
+    known, wrong = _known(settings)
+    yield from wrong
+    yield from check_kafka(settings.kafka, asked, known, timeout_s)
     yield from check_database(settings)
     yield from check_objects(settings)
+
+
+def _known(settings: Settings) -> tuple[list[PipelineDefinition | str], list[Finding]]:
+    """Return every pipeline, by its name alone where its file is wrong, and what is said of such files."""
+    known: list[PipelineDefinition | str] = []
+    wrong = []
+    for name in pipeline_names(settings):
+        try:
+            known += known_or_named([name], settings)
+        except ConfigurationError as error:
+            known.append(name)
+            wrong.append(fail("pipelines", str(error), "correct the file"))
+    return known, wrong
 
 
 def _check_settings() -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The database: reachable, migrated, and the rights that sinks need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from alembic.config import Config
@@ -13,7 +13,7 @@ from sightline.cli.doctor.clocks import check_clock
 from sightline.cli.doctor.finding import Finding, away, fail, ok, warn
 from sightline.runtime.database import database_engine, transaction
 from sightline.runtime.settings import Settings
-from sinks.postgres.tables import metadata
+from sinks.postgres.tables import metadata, result_cache
 
 _CHECK = "database"
 
@@ -29,7 +29,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield fail(_CHECK, str(error), "correct the URL")
         return
     try:
-        yield from _look(engine)
+        yield from _look(engine, settings)
     except SetupError as error:
         yield fail(_CHECK, error.reason, "grant the user what it asks for")
     except SightlineError as error:
@@ -38,7 +38,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         engine.dispose()
 
 
-def _look(engine: Engine) -> Iterator[Finding]:
+def _look(engine: Engine, settings: Settings) -> Iterator[Finding]:
     with transaction(engine) as connection:
         before = datetime.now(UTC)
         version, now = connection.exec_driver_sql("SELECT version(), clock_timestamp()").one()
@@ -48,6 +48,8 @@ def _look(engine: Engine) -> Iterator[Finding]:
         yield migrations
         if migrations.status == "ok":
             yield from _rights(connection)
+            if settings.worker.result_cache == "postgres":
+                yield _cache_rights(connection)
 
 
 def _migrations(connection: Connection) -> Finding:
@@ -62,14 +64,10 @@ def _migrations(connection: Connection) -> Finding:
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:
-    wanted = [(table, right) for table in sorted(metadata.tables) for right in ("SELECT", "INSERT")]
+    stored = sorted(set(metadata.tables) - {result_cache.name})
+    wanted = [(table, right) for table in stored for right in ("SELECT", "INSERT")]
     wanted.append(("dead_letters", "UPDATE"))
-    missing = [
-        f"{right} on {table}"
-        for table, right in wanted
-        if not connection.exec_driver_sql("SELECT has_table_privilege(%s, %s)", (table, right)).scalar()
-    ]
-    if missing:
+    if missing := _missing(connection, wanted):
         yield fail(_CHECK, f"this user lacks {', '.join(missing)}", "grant it, or the sink waits")
     else:
         yield ok(_CHECK, "this user has the rights of a sink")
@@ -77,3 +75,18 @@ def _rights(connection: Connection) -> Iterator[Finding]:
     if not connection.exec_driver_sql(may_create).scalar():
         says = "this user cannot make partitions ahead"
         yield warn(_CHECK, says, "run `sightline db upgrade` monthly as one who can; else the DEFAULT ones take all")
+
+
+def _cache_rights(connection: Connection) -> Finding:
+    wanted = [(result_cache.name, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE")]
+    if missing := _missing(connection, wanted):
+        return fail(_CHECK, f"this user lacks {', '.join(missing)}", "grant it, or each frame misses the result cache")
+    return ok(_CHECK, "this user has the rights of a result cache")
+
+
+def _missing(connection: Connection, wanted: Iterable[tuple[str, str]]) -> list[str]:
+    return [
+        f"{right} on {table}"
+        for table, right in wanted
+        if not connection.exec_driver_sql("SELECT has_table_privilege(%s, %s)", (table, right)).scalar()
+    ]

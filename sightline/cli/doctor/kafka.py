@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from schemas import topics
 from schemas.errors import OutageError
+from schemas.pipeline import PipelineDefinition
 from sightline.cli.doctor.finding import Finding, away, fail, ok, warn
 from sightline.cli.doctor.lag import check_unread
 from sightline.runtime.kafka import make_admin, map_kafka_error
@@ -19,7 +20,10 @@ _TOPICS = "topics"
 
 
 def check_kafka(
-    settings: KafkaSettings, asked: Sequence[str] | None, known: Sequence[str], timeout_s: float
+    settings: KafkaSettings,
+    asked: Sequence[PipelineDefinition | str] | None,
+    known: Sequence[PipelineDefinition | str],
+    timeout_s: float,
 ) -> Iterator[Finding]:
     """Look at the cluster and at the topics of some pipelines. Never raises for what it finds."""
     admin = make_admin(settings)
@@ -34,9 +38,9 @@ def check_kafka(
         yield away(_CHECK, str(error), f"is a broker at {settings.bootstrap_servers}, and may we talk to it?")
 
 
-def _in_use(cluster: ClusterState, known: Sequence[str]) -> list[str]:
+def _in_use(cluster: ClusterState, known: Sequence[PipelineDefinition | str]) -> list[str]:
     """List the topics of pipelines that have any: one of them means all, none means not used here."""
-    used = [name for name in known if any(topic in cluster.topics for topic in topics_of([name])[:-1])]
+    used = [pipeline for pipeline in known if any(topic in cluster.topics for topic in topics_of([pipeline])[:-1])]
     return topics_of(used)
 
 
@@ -87,9 +91,18 @@ def _check_topic(topic: str, state: TopicState, brokers: int) -> Iterator[Findin
     if state.settings["message.timestamp.type"] != TIMESTAMP_TYPE:
         says = f"{topic} keeps the times that clients say"
         yield fail(_TOPICS, says, f"run `sightline topics apply`: it sets {TIMESTAMP_TYPE}")
-    if "compact" in state.settings["cleanup.policy"]:
-        yield fail(_TOPICS, f"{topic} is compacted: newer records of a camera remove older ones", "use cleanup: delete")
+    yield from _check_cleanup(topic, state)
     yield from _check_copies(topic, state, brokers)
+
+
+def _check_cleanup(topic: str, state: TopicState) -> Iterator[Finding]:
+    policy = state.settings["cleanup.policy"]
+    if topic.partition(".")[0] == topics.MODELS:
+        if policy != "compact":
+            says = f"{topic} is not compacted: after some time a worker would not find its models"
+            yield fail(_TOPICS, says, "run `sightline topics apply`")
+    elif "compact" in policy:
+        yield fail(_TOPICS, f"{topic} is compacted: newer records of a camera remove older ones", "use cleanup: delete")
 
 
 def _check_copies(topic: str, state: TopicState, brokers: int) -> Iterator[Finding]:

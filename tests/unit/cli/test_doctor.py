@@ -1,12 +1,14 @@
 """What doctor makes of what it sees."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from sightline.cli.doctor import kafka, lag
+from sightline.cli.doctor import command, kafka, lag
 from sightline.cli.doctor.clocks import check_clock
 from sightline.cli.doctor.finding import Finding, away, exit_code, fail, ok, warn
+from sightline.runtime.settings import PipelinesSettings, Settings
 from streams.read import TopicRecord
 from streams.topics import ClusterState, TopicState, load_topics_file
 
@@ -66,11 +68,29 @@ def test_a_topic_that_is_not(settings: dict[str, str], status: str, says: str) -
     assert finding.advice
 
 
+@pytest.mark.parametrize(
+    ("policy", "says"), [("compact", None), ("delete", "not compacted"), ("compact,delete", "not compacted")]
+)
+def test_activations_must_be_compacted(policy: str, says: str | None) -> None:
+    settings = load_topics_file(None).rules("models.gesture.detector").settings() | {"cleanup.policy": policy}
+    findings = list(kafka._check_topic("models.gesture.detector", TopicState(1, 3, settings), 3))
+    assert [says in finding.says for finding in findings if says] == ([True] if says else [])
+    assert len(findings) == (says is not None)
+
+
 def test_one_copy_is_warned_about_where_more_could_be() -> None:
     settings = {"min.insync.replicas": "1"}
     assert _topic_findings(settings, replication=1, brokers=1) == []
     (finding,) = _topic_findings(settings, replication=1, brokers=3)
     assert finding.status == "warn"
+
+
+def test_a_pipeline_whose_file_is_wrong_is_named_and_its_topics_are_still_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nsummary: nothing\ninput: {media_types: [image/jpeg]}\n")
+    known, wrong = command._known(Settings(pipelines=PipelinesSettings(dir=tmp_path)))
+    assert "mine" in known
+    assert [finding.status for finding in wrong] == ["fail"]
+    assert "mine.yaml" in wrong[0].says
 
 
 def test_only_pipelines_in_use_are_checked_unless_asked() -> None:

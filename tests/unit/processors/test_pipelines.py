@@ -2,9 +2,10 @@ from importlib.resources import files
 
 import pytest
 
-from processors.digest import settings_digest
+from processors.digest import SettingsDigest
 from processors.pipelines import builtin_names, load_builtin, summary_for
 from schemas.errors import ConfigurationError
+from schemas.modelcard import Thresholds
 from schemas.pipeline import MIB, MediaType, PipelineDefinition
 
 
@@ -12,7 +13,7 @@ def test_the_built_in_pipelines_are_there_under_their_folders_names() -> None:
     assert {"civic", "civic-legacy"} <= set(builtin_names())
     for name in builtin_names():
         assert load_builtin(name).name == name
-        assert callable(summary_for(load_builtin(name).summary))
+        summary_for(load_builtin(name).summary).check(load_builtin(name))
         assert files("processors.pipelines").joinpath(name, "README.md").is_file()
 
 
@@ -42,10 +43,27 @@ def test_the_page_of_civic_names_every_number_of_its_rules() -> None:
 
 def test_the_settings_digest_follows_the_rules_and_nothing_else() -> None:
     civic = load_builtin("civic")
-    assert settings_digest(civic) == settings_digest(
-        civic.model_copy(update={"description": "other", "keep": "nothing"})
-    )
-    assert len(settings_digest(civic)) == 64
+    assert _digest(civic) == _digest(civic.model_copy(update={"description": "other", "keep": "nothing"}))
+    assert len(_digest(civic)) == 64
     changed = civic.model_dump() | {"quality": {"blur": {"min_variance": 101}}}
-    assert settings_digest(civic) != settings_digest(PipelineDefinition.model_validate(changed))
-    assert settings_digest(civic) != settings_digest(load_builtin("civic-legacy"))
+    assert _digest(civic) != _digest(PipelineDefinition.model_validate(changed))
+    assert _digest(civic) != _digest(load_builtin("civic-legacy"))
+
+
+@pytest.mark.parametrize("changed", [{"confidence": 0.3}, {"iou": 0.6}, {"max_detections": 10}])
+def test_the_settings_digest_follows_the_thresholds_of_a_frame(changed: dict[str, float]) -> None:
+    polyp, asked = load_builtin("polyp"), Thresholds()
+    assert _digest(polyp, asked) == _digest(polyp, Thresholds())
+    assert _digest(polyp, asked) != _digest(polyp)
+    assert _digest(polyp, asked) != _digest(polyp, asked.model_copy(update=changed))
+
+
+def _digest(definition: PipelineDefinition, asked: Thresholds | None = None) -> str:
+    return SettingsDigest(definition, summary_for(definition.summary).options(definition)).of(asked)
+
+
+def test_the_settings_digest_follows_the_options_however_they_are_written() -> None:
+    banana = load_builtin("banana")
+    written = [{}, {"grades": {"a": 85}}, {"grades": {"a": 85.0}}, {"grades": {"a": 84}}]
+    plain, same, decimal, other = (_digest(banana.model_copy(update={"options": options})) for options in written)
+    assert plain == same == decimal != other

@@ -1,5 +1,6 @@
 """Settings: where values come from, and how wrong ones are named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,21 @@ def test_the_list_says_where_values_come_from_and_masks_secrets(tmp_path: Path) 
 def test_slips_of_the_pen_are_found() -> None:
     env = {"SIGHTLINE_KAFKA_BOOTSTRAP_SERVER": "x", "SIGHTLINE_LOG_LEVEL": "info", "SIGHTLINE_CONFIG": ""}
     assert unknown_variables(env) == ["SIGHTLINE_KAFKA_BOOTSTRAP_SERVER"]
+
+
+def test_models_are_kept_where_the_user_keeps_what_can_be_had_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert load_settings({}).models.cache_folder() == tmp_path / "home/.cache/sightline/models"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert load_settings({}).models.cache_folder() == tmp_path / "caches/sightline/models"
+    assert load_settings({"SIGHTLINE_MODELS_CACHE": "/a/b"}).models.cache_folder() == Path("/a/b")
+
+
+def test_a_model_gets_the_cores_that_there_are_unless_told() -> None:
+    assert load_settings({}).worker.model_threads() == len(os.sched_getaffinity(0))
+    assert load_settings({"SIGHTLINE_WORKER_INFERENCE_THREADS": "3"}).worker.model_threads() == 3
+    with pytest.raises(ConfigurationError, match="SIGHTLINE_WORKER_DEVICE"):
+        load_settings({"SIGHTLINE_WORKER_DEVICE": "abacus"})

@@ -42,7 +42,8 @@ def test_the_tree_is_as_drawn() -> None:
     }
     assert drawn == {name: member.__bases__[0].__name__ for name, member in classes.items()}
     assert drawn["SetupError"] == "OutageError"
-    assert len(drawn) == 6
+    assert drawn["ModelError"] == "ConfigurationError"
+    assert len(drawn) == 7
 
 
 def test_errors_carry_facts() -> None:

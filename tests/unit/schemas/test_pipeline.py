@@ -104,13 +104,15 @@ def test_what_is_not_yaml_is_named_with_its_line(text: str, line: int) -> None:
     assert problem(text)[0] == line
 
 
-@pytest.mark.parametrize(
-    "value", ["true", "'16'", "1.5", "0", "-1", ".inf", "~", "[1]", "010", "1_000", "0x10", "1:30"]
-)
+@pytest.mark.parametrize("value", ["true", "'16'", "1.5", "0", "-1", ".inf", "[1]", "010", "1_000", "0x10", "1:30"])
 def test_numbers_are_numbers(value: str) -> None:
     line, said = problem(f"{HEAD}batch:\n  max_frames: {value}\n")
     assert line == 6
     assert said.startswith("batch.max_frames: ")
+
+
+def test_the_size_of_a_batch_may_be_left_to_the_worker() -> None:
+    assert load_pipeline(f"{HEAD}batch:\n  max_frames: ~\n", "civic.yaml").batch.max_frames is None
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "true", "'1'", "-0.1", "100.1", "1e400", "~"])

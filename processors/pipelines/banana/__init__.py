@@ -1,0 +1,1 @@
+"""Ripeness of bananas."""

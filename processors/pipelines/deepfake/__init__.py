@@ -1,0 +1,1 @@
+"""Real pictures and made ones."""

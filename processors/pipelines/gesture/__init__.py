@@ -1,0 +1,1 @@
+"""Gestures of hands."""
