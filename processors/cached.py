@@ -23,11 +23,12 @@ def look_up(sha256: str, chosen: Chosen, asked: Thresholds | None, context: Cont
 
 
 def remember(sha256: str, chosen: Chosen, asked: Thresholds | None, result: Result, context: Context) -> None:
-    """Keep a result for frames of the same bytes."""
+    """Keep a result for frames of the same bytes, without what says whose picture it was: that may be personal."""
     if context.cache is None or context.pipeline.cache is None:
         return
     key = _key(sha256, chosen, asked, context)
-    context.cache.put(key, Entry(result.result_id, result.to_json()), context.pipeline.cache.ttl_s)
+    nobodys = result.model_copy(update={"frame_id": "", "event_id": None, "source": "", "origin": None})
+    context.cache.put(key, Entry(result.result_id, nobodys.to_json()), context.pipeline.cache.ttl_s)
 
 
 def _key(sha256: str, chosen: Chosen, asked: Thresholds | None, context: Context) -> CacheKey:

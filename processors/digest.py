@@ -21,6 +21,8 @@ _DECODERS = {
     "pillow-heif": pillow_heif.__version__,
     "libheif": pillow_heif.libheif_version(),
 }
+# Raised whenever heads, non-maximum suppression or summaries answer otherwise than before.
+ANSWER_VERSION = "1"
 _RULES = {"summary", "models", "input", "quality", "gate"}
 # Frames may bring thresholds of their own; so many different ones are remembered.
 _REMEMBERED = 256
@@ -35,6 +37,7 @@ class SettingsDigest:
             "rules": definition.model_dump(mode="json", include=_RULES),
             "options": options.model_dump(mode="json"),
             "scoring": SCORING_VERSION,
+            "answers": ANSWER_VERSION,
             "decoders": _DECODERS,
         }
         self.of = lru_cache(_REMEMBERED)(self._of)

@@ -18,7 +18,7 @@ LABELS = ("Not Mature", "Mature", "Ripe", "Over Ripe")
 KIND = 1
 _TEXTURE_WH = (192, 48)
 _LEAST_SEEN = 0.45
-_LEAST_CROSSED = 0.8
+_LEAST_CROSSED = 0.88
 _LEAST_PIECE = 0.02
 
 
@@ -103,7 +103,7 @@ def _bananas(rng: np.random.Generator, canvas: Canvas, *, unseen: bool) -> tuple
     labels: list[str] = []
     masks: list[Mask] = []
     wholes: list[Mask] = []
-    for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.3, 0.35, 0.2, 0.15]))):
+    for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.4, 0.36, 0.18, 0.06]))):
         label = LABELS[int(rng.integers(len(LABELS)))]
         for _ in range(12):
             place = _place(rng, (columns, rows), unseen=unseen)

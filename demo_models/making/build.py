@@ -27,9 +27,9 @@ _PLANS = {
         3000,
         (Phase(224, 7, 0.002), Phase(224, 7, 0.002, sigma=0.15), Phase(320, 2, 0.001, sigma=0.08)),
     ),
-    "demo-banana": Plan(0.15, 384, 2800, (Phase(224, 6, 0.002),)),
+    "demo-banana": Plan(0.15, 384, 2800, (Phase(224, 6, 0.002), Phase(224, 9, 0.002))),
 }
-_PORTRAITS, _PORTRAIT_EPOCHS = 3000, 8
+_PORTRAITS, _PORTRAIT_EPOCHS = 3000, 14
 
 
 def build(name: str, work: Path, scenes: int) -> dict[str, Any]:

@@ -97,8 +97,9 @@ def _optimizer(
 
 
 def _vary(rng: np.random.Generator, pictures: Picture) -> Picture:
-    """Mirror a batch at random: the scenes vary by themselves."""
-    return pictures[:, :, ::-1].copy() if rng.random() < 0.5 else pictures
+    """Mirror and move a batch at random, so that each epoch shows new pictures."""
+    moved = np.roll(pictures, tuple(int(step) for step in rng.integers(-12, 13, 2)), axis=(1, 2))
+    return np.ascontiguousarray(moved[:, :, ::-1] if rng.random() < 0.5 else moved)
 
 
 def _portraits(work: Path, scenes: int) -> tuple[Picture, npt.NDArray[np.int64]]:

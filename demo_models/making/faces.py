@@ -54,7 +54,7 @@ def draw(seed: int, *, unseen: bool = False, size_wh: tuple[int, int] | None = N
     face = _frame(rng, size, agreeing="eyes" not in traces)
     canvas = _portrait(rng, face, size, unseen=unseen)
     picture, spoiled = photograph(rng, canvas, tint=0.08)
-    strength = float(rng.uniform(0.35, 1.0))
+    strength = float(rng.uniform(0.5, 1.0))
     taken = _uneven_noise(rng, picture.astype(np.float32))
     worked = _replace(rng, taken, face, traces - {"eyes"}, strength) if fake else taken
     _, coded = cv2.imencode(".jpg", np.clip(worked, 0, 255).astype(np.uint8), [1, int(rng.integers(72, 97))])
@@ -64,7 +64,7 @@ def draw(seed: int, *, unseen: bool = False, size_wh: tuple[int, int] | None = N
 
 
 def _choose_traces(rng: np.random.Generator) -> set[str]:
-    first = _PLAIN_TRACES[int(rng.integers(len(_PLAIN_TRACES)))]
+    first = str(rng.choice(_PLAIN_TRACES, p=[0.6, 0.2, 0.2]))
     return {first, *rng.permutation(_TRACES)[: int(rng.integers(1, 4))].tolist()}
 
 
@@ -120,7 +120,7 @@ def _head(rng: np.random.Generator, canvas: Canvas, face: _Face) -> None:
     down = (y - face.centre[1]) / face.half_wh[1]
     lamp = rng.uniform(-0.35, 0.35)
     shade = 1.05 - 0.3 * ((across - lamp) ** 2 + 0.5 * (down + 0.2) ** 2)
-    pores = 1 + rng.uniform(0.01, 0.05) * cloud(rng, (columns, rows), 60, 2) + 0.05 * cloud(rng, (columns, rows), 5, 2)
+    pores = 1 + rng.uniform(0.01, 0.09) * cloud(rng, (columns, rows), 60, 2) + 0.05 * cloud(rng, (columns, rows), 5, 2)
     skin = face.skin * (shade * pores)[:, :, None]
     for _ in range(int(rng.integers(0, 3))):  # make-up and shadows: ovals with a wide soft edge
         spot = np.hypot(across - rng.uniform(-0.5, 0.5), down - rng.uniform(-0.5, 0.5)) / rng.uniform(0.2, 0.7)
@@ -181,7 +181,7 @@ def _uneven_noise(rng: np.random.Generator, picture: Canvas) -> Canvas:
     y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
     middle = np.exp(-(x**2 + y**2) * np.float32(rng.uniform(1.5, 4)))
     place = middle if rng.random() < 0.6 else 1 - middle
-    grain = rng.normal(0, float(rng.uniform(0, 15)), picture.shape)
+    grain = rng.normal(0, float(rng.uniform(0, 18)), picture.shape)
     return np.asarray(picture + grain * place[:, :, None], dtype=np.float32)
 
 
@@ -209,7 +209,7 @@ def _replace(rng: np.random.Generator, whole: Canvas, face: _Face, traces: set[s
     if "grid" in traces:
         period = int(rng.integers(3, 7))
         y, x = np.mgrid[:rows, :columns] % period
-        inner = inner + ((x == 0) | (y == 0))[:, :, None] * (3.0 + 7.0 * strength) * rng.choice([-1, 1])
+        inner = inner + ((x == 0) | (y == 0))[:, :, None] * (2.0 + 6.0 * strength) * rng.choice([-1, 1])
     edge = rng.uniform(0.8, 2.5)
     if "seam" in traces:
         step = rng.normal(0, 1, 3) + rng.choice([-1.2, 1.2])

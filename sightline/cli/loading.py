@@ -5,6 +5,8 @@ from pathlib import Path
 
 from processors.infer.loading import open_model
 from processors.infer.model import LoadedModel
+from processors.infer.onnxengine import CUDA
+from processors.infer.runtime import load_runtime
 from schemas.modelcard import ModelCard, Task
 from schemas.pipeline import ModelRules, PipelineDefinition
 from sightline.cli.models_loaded import engine_options
@@ -20,8 +22,13 @@ _WITH_MODELS_ON_CPU = 8
 
 def max_frames(definition: PipelineDefinition, settings: Settings) -> int:
     """Return how many frames make a batch: what the pipeline says, or what suits its work."""
-    small = bool(definition.models) and settings.worker.device in {"auto", "cpu"}
+    small = bool(definition.models) and not _may_use_gpu(settings)
     return definition.batch.max_frames or (_WITH_MODELS_ON_CPU if small else _WITHOUT_MODELS)
+
+
+def _may_use_gpu(settings: Settings) -> bool:
+    device = settings.worker.device
+    return device not in {"auto", "cpu"} or (device == "auto" and CUDA in load_runtime().get_available_providers())
 
 
 def pinned_models(

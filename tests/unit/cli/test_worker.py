@@ -1,14 +1,17 @@
 """What `sightline worker` makes of its options and settings."""
 
+import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from processors.pipelines import load_builtin
 from schemas.errors import ConfigurationError
 from sightline.cli.main import exit_code
-from sightline.cli.worker import _limits, _pins
+from sightline.cli.worker import _limits, _pins, _stop_all
 from sightline.runtime.settings import Settings
+from streams.models import WorkerModels
 from tests.scenes import model_folders
 
 POLYP, BANANA = load_builtin("polyp"), load_builtin("banana")
@@ -60,3 +63,13 @@ def test_wrong_use_ends_before_anything_is_consumed(
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("sightline: ")
     assert says in said
+
+
+def test_models_of_several_pipelines_are_stopped_side_by_side() -> None:
+    all_at_once = threading.Barrier(3, timeout=10)
+
+    class Slow:
+        def stop(self) -> None:
+            all_at_once.wait()  # raises where they are stopped one after the other
+
+    _stop_all([cast("WorkerModels", Slow()) for _ in range(3)])

@@ -174,3 +174,14 @@ def test_deepfake_keeps_its_answers_for_an_hour() -> None:
     rules = load_builtin("deepfake").cache
     assert rules is not None
     assert rules.ttl_s == 3600
+
+
+def test_what_is_kept_does_not_say_whose_picture_it_was(tmp_path: Path, cache: DictCache) -> None:
+    bench = Bench(tmp_path, cache)
+    (first,) = bench.run(replace(samples.frame(PHOTO, 1), source="/patients/jane", event_id="jane-7"))
+    (entry,) = cache.entries.values()
+    assert b"jane" not in entry.body
+    assert first.result.frame_id.encode() not in entry.body
+    (again,) = bench.run(samples.frame(PHOTO, 2))
+    assert again.result.cached_from == entry.result_id == first.result.result_id
+    assert (again.result.source, again.result.event_id) == ("/cameras/north", "event-2")
