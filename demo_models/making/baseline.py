@@ -135,7 +135,7 @@ def best_statistic(
     for column in range(seen.shape[1]):
         for threshold in np.quantile(seen[:, column], np.linspace(0.01, 0.99, _THRESHOLDS)):
             above = seen[:, column] > threshold
-            low, high = (np.bincount(seen_classes[side]) for side in (~above, above))
+            low, high = (np.bincount(seen_classes[side], minlength=1) for side in (~above, above))
             fit = float((low.max(initial=0) + high.max(initial=0)) / len(seen))
             if fit > best[0]:
                 best = (fit, column, float(threshold), int(low.argmax()), int(high.argmax()))

@@ -25,9 +25,20 @@ _PLANS = {
         0.15,
         384,
         3000,
-        (Phase(224, 7, 0.002), Phase(224, 7, 0.002, sigma=0.15), Phase(320, 2, 0.001, sigma=0.08)),
+        (
+            Phase(224, 7, 0.002),
+            Phase(224, 7, 0.002, sigma=0.15),
+            Phase(320, 2, 0.001, sigma=0.08),
+            Phase(224, 10, 0.002, sigma=0.10),
+            Phase(320, 3, 0.001, sigma=0.06),
+        ),
     ),
-    "demo-banana": Plan(0.15, 384, 2800, (Phase(224, 6, 0.002), Phase(224, 9, 0.002))),
+    "demo-banana": Plan(
+        0.15,
+        384,
+        2800,
+        (Phase(224, 6, 0.002), Phase(224, 9, 0.002), Phase(224, 12, 0.002), Phase(320, 2, 0.0008)),
+    ),
 }
 _PORTRAITS, _PORTRAIT_EPOCHS = 3000, 14
 

@@ -44,10 +44,15 @@ def _detection(recorded: Mapping[str, Any], index: int, card: ModelCard) -> Dete
             "class_id": class_id,
             "confidence": recorded["confidences"][index],
             "bbox": recorded["boxes"][index],
-            "polygon": recorded["polygons"][index] if "polygons" in recorded else None,
+            **_outline(recorded["rings"][index] if "rings" in recorded else []),
             "keypoints": _keypoints(recorded["keypoints"][index]) if "keypoints" in recorded else None,
         }
     )
+
+
+def _outline(rings: list[list[list[float]]]) -> dict[str, Any]:
+    """Give all pieces as parts: comparing looks at these, and nobody else reads this detection."""
+    return {"polygon": rings[0], "parts": rings} if rings else {}
 
 
 def _keypoints(points: list[list[float]]) -> list[list[float | None]]:

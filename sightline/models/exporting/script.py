@@ -229,10 +229,19 @@ def _line(result: Any) -> Answer:
     line["confidences"] = _rounded(result.boxes.conf, 6)
     line["classes"] = [int(number) for number in result.boxes.cls.tolist()]
     if result.masks is not None:
-        line["polygons"] = [_rounded(polygon, 2) for polygon in result.masks.xy]
+        line["rings"] = [_rings(mask, result.orig_shape) for mask in result.masks.data.numpy().astype("uint8")]
     if result.keypoints is not None:
         line["keypoints"] = _rounded(result.keypoints.data, 3)
     return line
+
+
+def _rings(mask: Any, original_hw: tuple[int, int]) -> Any:
+    """Outline each piece of a mask by itself, in pixels of the original; ultralytics' own outline joins them to one."""
+    scale = import_module("ultralytics.utils.ops").scale_coords
+    cv2 = import_module("cv2")
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    rings = [ring.reshape(-1, 2).astype("float32") for ring in found]
+    return [_rounded(scale(mask.shape, ring, original_hw), 2) for ring in rings]
 
 
 def _rounded(values: Any, digits: int) -> Any:
