@@ -19,6 +19,7 @@ _TEXT_SIZE: Final = 15
 _LEGEND_ROWS: Final = 20
 _CELL: Final = 64
 _LARGEST_SIDE: Final = 1600
+_NARROWEST: Final = 280  # what title and caption need
 # Told apart also by people who confuse red and green (Okabe and Ito's set).
 _COLOURS: Final = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (120, 110, 0),
@@ -67,12 +68,10 @@ def draw_confusion(path: Path, title: str, names: Sequence[str], counts: Doubles
     margin = int(max(font.getlength(name) for name in shown)) + 40
     cell = max(min(_CELL, (_LARGEST_SIDE - margin) // len(names)), 4)
     side = cell * len(names)
-    image = Image.new("RGB", (margin + side + 20, margin + side + 60), _PAPER)
+    image = Image.new("RGB", (max(margin + side + 20, _NARROWEST), margin + side + 60), _PAPER)
     draw = ImageDraw.Draw(image)
     draw.text((10, 12), title, fill=_INK, font=ImageFont.load_default(_TEXT_SIZE + 2))
-    draw.text(
-        (margin + side / 2, margin + side + 34), "found (columns), truth (rows)", fill=_INK, font=font, anchor="mt"
-    )
+    draw.text((10, margin + side + 24), "found (columns), truth (rows)", fill=_INK, font=font)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     readable = cell >= 2 * _TEXT_SIZE
     for row, name in enumerate(shown):
