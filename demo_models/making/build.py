@@ -51,7 +51,9 @@ def build(name: str, work: Path, scenes: int) -> dict[str, Any]:
     if not checkpoint.exists():
         begun = time.monotonic()
         _train(name, work, checkpoint)
-        clock.write_text(json.dumps({"training_s": round(time.monotonic() - begun)}), encoding="utf-8")
+        before = json.loads(clock.read_text(encoding="utf-8"))["training_s"] if clock.exists() else 0
+        spent = before + round(time.monotonic() - begun)
+        clock.write_text(json.dumps({"training_s": spent}), encoding="utf-8")
     weights = folder_of(name) / "model.onnx"
     _export(name, checkpoint, weights)
     report: dict[str, Any] = (
