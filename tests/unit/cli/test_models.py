@@ -80,9 +80,10 @@ def test_what_is_damaged_is_found(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert {entry["version"]: entry["ok"] for entry in _lines(printed)} == {"1": False, "2": False, "3": True}
     code, printed, _ = run("verify", "shapes@1")
-    assert (code, printed) == (
-        1, "damaged  shapes@1: model.onnx: model_digest_mismatch: is not the file of which the card speaks\n",
-    )  # fmt: skip
+    assert code == 1
+    assert printed.startswith(
+        "damaged  shapes@1: model.onnx: model_digest_mismatch: is not the file of which the card speaks"
+    )
     assert run("verify", "shapes@3")[0] == 0
     # A damaged card hides no other model.
     code, printed, said = run("list", "--json")
