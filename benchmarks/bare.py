@@ -20,6 +20,7 @@ from processors.pipeline import process
 from schemas.frame import Origin, frame_headers, parse_frame
 from sightline.cli.loading import max_frames, pinned_models
 from sightline.cli.pipelines import load_definition
+from sightline.runtime.log import configure_logging
 from sightline.runtime.settings import load_settings
 
 
@@ -29,6 +30,7 @@ def run(
     """Process batches for `seconds` after a warm-up of one batch a thread."""
     cv2.setNumThreads(1)
     settings = load_settings()
+    configure_logging(settings.log)  # to standard error: standard output carries the figures
     pictures = [file.read_bytes() for file in files]
     definition = load_definition(pipeline, settings)
     pixels = PixelBudget(settings.worker.decoded_pixels)
