@@ -1,6 +1,6 @@
 """Models on the frames of a batch: first those that see pictures, then those that see what the first ones found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processors.infer.batching import infer
@@ -40,29 +40,22 @@ def seeing(chosen: Chosen) -> LoadedModel:
 
 def analyse(subjects: Sequence[Subject]) -> list[Analysed]:
     """Return one analysis a subject, in order; a frame that its model fails on becomes an error and hurts no other."""
-    answers = _by_model(subjects, lambda subject: seeing(subject.chosen), _see)
     return [
         _with_landmarks(subject, answer) if isinstance(answer, Answer) else answer
-        for subject, answer in zip(subjects, answers, strict=True)
+        for subject, answer in zip(subjects, _see(subjects), strict=True)
     ]
 
 
-def _see(model: LoadedModel, subjects: Sequence[Subject]) -> list[Answer | InputError]:
-    return infer(model, [subject.prepared for subject in subjects], [subject.asked for subject in subjects])
-
-
-def _by_model(
-    subjects: Sequence[Subject],
-    model_of: Callable[[Subject], LoadedModel],
-    work: Callable[[LoadedModel, Sequence[Subject]], list[Answer | InputError]],
-) -> list[Answer | InputError]:
-    """Do work for all subjects of one model at a time; a canary splits a batch in two."""
+def _see(subjects: Sequence[Subject]) -> list[Answer | InputError]:
+    """Run one model after the other on all frames that fall to it; a canary splits a batch in two."""
     places: dict[LoadedModel, list[int]] = {}
     for place, subject in enumerate(subjects):
-        places.setdefault(model_of(subject), []).append(place)
+        places.setdefault(seeing(subject.chosen), []).append(place)
     answers: dict[int, Answer | InputError] = {}
     for model, chosen in places.items():
-        answers.update(zip(chosen, work(model, [subjects[place] for place in chosen]), strict=True))
+        own = [subjects[place] for place in chosen]
+        said = infer(model, [subject.prepared for subject in own], [subject.asked for subject in own])
+        answers.update(zip(chosen, said, strict=True))
     return [answers[place] for place in range(len(subjects))]
 
 

@@ -32,8 +32,8 @@ class Stage(StrEnum):
     SINK_OBJECTS = "sink.objects"
 
 
-class Code(StrEnum):
-    """Why an input failed (`dl_code`). The value is on the wire and never changes its meaning."""
+class _Explained(StrEnum):
+    """Stable codes, each with what it means."""
 
     explanation: str
 
@@ -43,6 +43,10 @@ class Code(StrEnum):
         member._value_ = value
         member.explanation = explanation
         return member
+
+
+class Code(_Explained):
+    """Why an input failed (`dl_code`). The value is on the wire and never changes its meaning."""
 
     # headers and envelope
     HEADER_MISSING = "header_missing", "A required CloudEvents header is missing or empty."
@@ -86,17 +90,8 @@ class Code(StrEnum):
     OBJECT_REJECTED = "object_rejected", "The object store refuses this object for its name or size."
 
 
-class ModelCode(StrEnum):
+class ModelCode(_Explained):
     """Why a model is refused. The value is on metrics and in logs and never changes its meaning."""
-
-    explanation: str
-
-    def __new__(cls, value: str, explanation: str = "") -> Self:
-        """Make a member of its value, with what it means beside it."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.explanation = explanation
-        return member
 
     MISSING = "model_missing", "There is no such model, or a file of it is missing."
     CARD_MISSING = "model_card_missing", "The file says nothing of itself, so it needs a card."

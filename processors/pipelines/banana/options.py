@@ -1,14 +1,11 @@
 """The numbers of the banana pipeline's arithmetic."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from processors.pipelines.summary import Options
-
-Score = Annotated[float, Field(ge=0, le=100, strict=True)]
-Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-NotNegative = Annotated[float, Field(ge=0, strict=True)]
+from schemas.pipeline import NotNegative, Score, Share
 
 
 class GeometryOptions(Options):
