@@ -12,16 +12,7 @@ from processors.pipeline import process
 from schemas.frame import Frame
 from sightline.cli import run as module
 from sightline.cli.main import exit_code
-from tests.pictures import jpeg, truncated_jpeg
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        (folder / f"{number}.jpg").write_bytes(jpeg(number))
-    return folder
+from tests.pictures import truncated_jpeg
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

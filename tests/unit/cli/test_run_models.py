@@ -13,7 +13,7 @@ from onnx import ModelProto
 from sightline.cli.main import exit_code
 from tests import models
 from tests.models import save_model
-from tests.pictures import encode, jpeg, truncated_jpeg
+from tests.pictures import encode, truncated_jpeg
 from tests.scenes import LEFT, SEEN, finds, model_folders, poses, rows, steady
 
 Run = Callable[..., tuple[int, list[str], str]]
@@ -23,15 +23,6 @@ EXPORTED = {
     "author": "Ultralytics", "task": "detect", "names": "{0: 'polyp'}", "imgsz": "[64, 64]", "stride": "32",
     "license": "AGPL-3.0",
 }  # fmt: skip
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        (folder / f"{number}.jpg").write_bytes(jpeg(number))
-    return folder
 
 
 @pytest.fixture
