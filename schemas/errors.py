@@ -4,7 +4,8 @@
     ├── InputError          this input can never succeed: it leaves as a dead letter, at once
     ├── UnclearError        may be the input, may be the target: split, retried a bounded number of times
     ├── OutageError         the target is away: consumption waits, with back-off, however long it lasts
-    │   └── SetupError      the target is there but set up wrongly (no table, no right): waits, and alerts
+    │   ├── SetupError      the target is there but set up wrongly (no table, no right): waits, and alerts
+    │   └── BrokenError     it is in this process itself: waits some minutes, then the process ends
     └── ConfigurationError  our own settings or files are wrong: exit code 2, with where
         └── ModelError      a model cannot be used: refused, and what is in force stays
 
@@ -140,6 +141,13 @@ class OutageError(SightlineError):
 
 class SetupError(OutageError):
     """A service that answers, but lacks a table, a bucket or a right of ours."""
+
+
+class BrokenError(OutageError):
+    """Something of this very process that fails on all it is given, such as an engine after a GPU fault.
+
+    Where it stays so only a new process helps.
+    """
 
 
 class ConfigurationError(SightlineError):

@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from schemas.errors import OutageError
+from schemas.errors import BrokenError, OutageError
 from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.log import get_logger
 from streams.tracker import Record, Tracker
 
 _log = get_logger(__name__)
+# With the back-off's delays about five minutes.
+_TRIES_WHILE_BROKEN: Final = 40
 Done = TypeVar("Done")
 
 
@@ -34,7 +36,8 @@ class Patience:
     def insist(self, records: Sequence[Record], act: Callable[[], Done]) -> Done:
         """Call `act` until it raises no OutageError; blocks as long as that takes.
 
-        Raises GivenBackError once none of `records` is held, and whatever else `act` raises.
+        Raises GivenBackError once none of `records` is held, BrokenError that has lasted for minutes, and whatever
+        else `act` raises.
         """
         backoff = Backoff()
         try:
@@ -43,6 +46,8 @@ class Patience:
                     return act()
                 except OutageError as outage:
                     self._begin(outage)
+                    if isinstance(outage, BrokenError) and backoff.tries >= _TRIES_WHILE_BROKEN:
+                        raise
                     self._tracker.wait_unless_given_back(records, backoff.next_delay_s())
             raise GivenBackError
         finally:

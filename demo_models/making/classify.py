@@ -79,7 +79,8 @@ def _step(
 ) -> int:
     """Learn from one batch and return how many were wrong before."""
     net.train()
-    logits = net(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(x).float()
     loss = nn.functional.cross_entropy(logits, truth, label_smoothing=0.02)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import ultralytics
 import yaml
 from ultralytics import YOLO
+from ultralytics.engine.trainer import BaseTrainer
 
 from demo_models.making.dataset import Subject, write
 
@@ -72,6 +74,7 @@ def _train_phase(model: YOLO, data: Path, runs: Path, run: str, plan: Plan, phas
         head["kpt_oks_sigmas"] = [phase.sigma] * 21
     phase_head = data / f"{run}.yaml"
     phase_head.write_text(yaml.safe_dump(head, sort_keys=False), encoding="utf-8")
+    model.add_callback("on_train_start", _compute_in_bfloat16)
     model.train(
         data=str(phase_head),
         project=str(runs),
@@ -95,6 +98,32 @@ def _train_phase(model: YOLO, data: Path, runs: Path, run: str, plan: Plan, phas
         verbose=False,
         **_NO_MIXING,
     )
+
+
+def _compute_in_bfloat16(trainer: BaseTrainer) -> None:
+    """Let the network's layers compute in bfloat16, twice as fast on a CPU that has it; weights and losses stay FP32.
+
+    The trainer's own mixed precision is for GPUs only. The copy that is saved is another object and stays as it is.
+    """
+    plain = trainer.model.predict
+
+    def predict(*positional: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            answer = plain(*positional, **named)
+        return _in_fp32(answer)
+
+    trainer.model.predict = predict
+
+
+def _in_fp32(answer: Any) -> Any:
+    """Return a network's nested answer with each tensor in FP32."""
+    if isinstance(answer, torch.Tensor):
+        return answer.float()
+    if isinstance(answer, dict):
+        return {key: _in_fp32(part) for key, part in answer.items()}
+    if isinstance(answer, list | tuple):
+        return type(answer)(_in_fp32(part) for part in answer)
+    return answer
 
 
 # The scenes vary by themselves; turning, scaling and mirroring make each epoch's pictures new at little cost.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from processors.infer.interface import Answer, EngineError, Prepared
 from processors.infer.model import LoadedModel
-from schemas.errors import Code, InputError, OutageError, Stage
+from schemas.errors import BrokenError, Code, InputError, Stage
 from schemas.modelcard import Thresholds
 
 Said = Answer | InputError
@@ -15,7 +15,7 @@ def infer(model: LoadedModel, prepared: Sequence[Prepared], asked: Sequence[Thre
 
     Pictures of one shape share runs. A run that fails is halved and tried again, so neither the answer nor the
     failure of a picture depends on its neighbours. Blocks; several threads may call it for one model.
-    Raises OutageError when the engine fails on what it once answered: then no picture is at fault.
+    Raises BrokenError when the engine fails on what it once answered: then no picture is at fault.
     """
     places: dict[tuple[int, ...], list[int]] = {}
     for place, picture in enumerate(prepared):
@@ -66,7 +66,7 @@ def _alone(model: LoadedModel, prepared: Sequence[Prepared], asked: Sequence[Thr
         try:
             model.engine.run(model.head.stack([model.trial]))
         except (EngineError, MemoryError) as error:
-            raise OutageError("model", f"{model.card.name}: the engine fails on its trial picture") from error
+            raise BrokenError("model", f"{model.card.name}: the engine fails on its trial picture") from error
     try:
         return model.head.read(model.engine.run(model.head.stack(prepared)), prepared, asked)[0]
     except InputError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import OutageError, SetupError
+from schemas.errors import BrokenError, OutageError, SetupError
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, Tracker
 
@@ -81,3 +81,24 @@ def test_other_errors_pass_through() -> None:
     with pytest.raises(ZeroDivisionError):
         patience.insist([record], act)
     assert patience.outage() is None
+
+
+def test_an_engine_that_stays_broken_ends_the_process_and_an_outage_never_does() -> None:
+    tracker, record = _held()
+    tracker.__class__ = Instant
+    patience = Patience("g", tracker, lambda _: None)
+    tries = 0
+
+    def fail(error: OutageError, until: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < until:
+            raise error
+
+    with pytest.raises(BrokenError):
+        patience.insist([record], lambda: fail(BrokenError("model", "the engine fails"), 10_000))
+    assert 10 < tries < 100
+    assert patience.outage() is None
+    tries = 0
+    patience.insist([record], lambda: fail(OutageError("s3", "away"), 10_000))
+    assert tries == 10_000

@@ -17,7 +17,7 @@ from processors.infer.heads import make_head
 from processors.infer.interface import Answer, Engine, EngineError, Prepared, Tensor
 from processors.infer.model import LoadedModel
 from processors.infer.trial import trial_input
-from schemas.errors import Code, InputError, OutageError, Stage
+from schemas.errors import BrokenError, Code, InputError, Stage
 from schemas.modelcard import ModelCard, Thresholds
 from tests import models
 
@@ -171,7 +171,7 @@ def test_a_process_short_of_memory_halves_as_well(load: Make) -> None:
 def test_a_broken_engine_is_an_outage_and_no_pictures_fault(load: Make) -> None:
     model, engine = watch(load(models.detector(), 4))
     engine.broken = True
-    with pytest.raises(OutageError) as caught:
+    with pytest.raises(BrokenError) as caught:
         ask(model, [grey(GREY)] * 4)
     assert caught.value.service == "model"
     engine.broken = False
