@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import caching, latency, memory, models, rows, throughput
+from benchmarks import caching, latency, memory, models, reload, rows, throughput
 from benchmarks.figures import Figure, write
 from infra.local.kafka import Kafka
 from infra.local.postgres import Postgres
@@ -34,10 +34,11 @@ MEASUREMENTS: dict[str, Callable[[World, Path], list[Figure]]] = {
     "models": models.measure,
     "models-latency": models.measure_latency,
     "models-memory": models.measure_memory,
+    "reload": reload.measure,
     "cache": lambda _, folder: caching.measure(folder),
 }
 # Each measurement's world has the civic pipeline, unless it stands here.
-_LIKE = dict.fromkeys(("models", "models-latency", "models-memory"), models.LIKE)
+_LIKE = dict.fromkeys(("models", "models-latency", "models-memory", "reload"), models.LIKE)
 
 
 def main(names: list[str]) -> int:

@@ -34,6 +34,8 @@ PICTURE_WH = (1280, 720)
 FRAMES = {320: 960, 640: 320}
 WARM_UP = 64
 BARE_S = 10.0
+# Counting takes CPU, of which the worker shall have all.
+_LOOK_EVERY_S = 1.0
 ROUNDS = 2
 _GATES = {"off": "gate off", "reject": "gate on"}
 
@@ -48,10 +50,10 @@ class _Rate:
 
 def measure(world: World, folder: Path) -> list[Figure]:
     """Take all ratios, for each input size, with the gate on and off."""
-    files = _pictures(folder)
+    files = scene_files(folder)
     figures = []
     for size in SIZES:
-        model = _model_at(folder, size)
+        model = model_at(folder, size)
         for gate, said in _GATES.items():
             _set_gate(world, gate)
             _publish(world, files, FRAMES[size])
@@ -68,16 +70,16 @@ def measure(world: World, folder: Path) -> list[Figure]:
 
 def measure_latency(world: World, folder: Path) -> list[Figure]:
     """Take the latency of polyp with its demo model."""
-    pictures = [file.read_bytes() for file in _pictures(folder)]
+    pictures = [file.read_bytes() for file in scene_files(folder)]
     worker = world.start("worker", world.pipeline, "--model", f"{ROLE}={MODEL}")
     return measure_with(world, worker, pictures, "polyp's latency", "1280 x 720, demo model, one worker")
 
 
 def measure_memory(world: World, folder: Path) -> list[Figure]:
     """Take the most memory resident in steady state, over a reload, and with a shadow."""
-    files = _pictures(folder)
+    files = scene_files(folder)
     for version, size in (("v1", 320), ("v2", 352)):
-        world.run("models", "add", str(_model_at(folder, size)), "--name", "demo", "--version", version)
+        world.run("models", "add", str(model_at(folder, size)), "--name", "demo", "--version", version)
     world.run("models", "activate", world.pipeline, "demo@v1")
     worker = world.start_worker().wait_ready()
     steps = {"in steady state": [], "in a reload": ["demo@v2"], "with a shadow": ["demo@v1", "--shadow"]}
@@ -87,14 +89,15 @@ def measure_memory(world: World, folder: Path) -> list[Figure]:
             world.run("models", "activate", world.pipeline, *arguments)
         before = world.count(topics.results(world.pipeline))
         _publish(world, files, FRAMES[320])
-        wait_for(lambda: world.count(topics.results(world.pipeline)) >= before + FRAMES[320], 300, "all results")  # noqa: B023 -- called at once
+        _wait_for_results(world, before + FRAMES[320])
         note = f"{FRAMES[320]} frames of 1280 x 720 in a backlog; the most resident up to then"
         figures.append(Figure(f"polyp worker's memory {step}", worker.rss_bytes() / 1e6, "MB", "< 500", None, note))
     worker.terminate()
     return figures
 
 
-def _pictures(folder: Path) -> list[Path]:
+def scene_files(folder: Path) -> list[Path]:
+    """Draw the pictures of the load into a folder, as JPEG."""
     files = []
     for number in range(PICTURES):
         scene = endoscopy.draw(700_000 + number, unseen=True, size_wh=PICTURE_WH)
@@ -104,7 +107,7 @@ def _pictures(folder: Path) -> list[Path]:
     return files
 
 
-def _model_at(folder: Path, side: int) -> Path:
+def model_at(folder: Path, side: int) -> Path:
     """Copy the model, with another input size in its card."""
     target = folder / f"model-{side}"
     if not target.exists():
@@ -148,14 +151,19 @@ def _worker(world: World, model: Path, count: int) -> _Rate:
     if before:
         world.forget_group(group)
     worker = world.start("worker", world.pipeline, "--model", f"{ROLE}={model}").wait_ready()
-    wait_for(lambda: world.count(results) >= before + WARM_UP, 120, "the warm-up")
+    _wait_for_results(world, before + WARM_UP)
     began = _work(worker)
-    wait_for(lambda: world.count(results) >= before + count, 600, "all results")
+    _wait_for_results(world, before + count)
     ended = _work(worker)
     worker.terminate()
     times = sorted(message.timestamp()[1] for message in world.read(results))[before:]
     rate = (count - WARM_UP) / ((times[-1] - times[WARM_UP - 1]) / 1000)
     return _Rate(rate, (ended[0] - began[0]) / (ended[1] - began[1]))
+
+
+def _wait_for_results(world: World, count: int) -> None:
+    results = topics.results(world.pipeline)
+    wait_for(lambda: world.count(results) >= count, 600, f"{count} results", every_s=_LOOK_EVERY_S)
 
 
 def _work(worker: Running) -> tuple[float, float]:

@@ -20,6 +20,8 @@ PHOTOS = 24
 FRAMES = 480
 WARM_UP = 64
 BARE_S = 8.0
+# Counting takes CPU, of which the workers shall have all.
+_LOOK_EVERY_S = 1.0
 ROUNDS = 2
 _SETTING = "1 work thread, OpenCV 1 thread, 2.7 MP, batch of 16, one core"
 
@@ -109,9 +111,9 @@ def _workers(world: World, count: int) -> tuple[float, float]:
     workers = [_start_on(world, core) for core in range(count)]
     for worker in workers:
         worker.wait_ready()
-    wait_for(lambda: world.count(results) >= before + WARM_UP * count, 120, "the warm-up")
+    wait_for(lambda: world.count(results) >= before + WARM_UP * count, 120, "the warm-up", every_s=_LOOK_EVERY_S)
     began = _work(workers)
-    wait_for(lambda: world.count(results) >= before + FRAMES, 300, "all results")
+    wait_for(lambda: world.count(results) >= before + FRAMES, 300, "all results", every_s=_LOOK_EVERY_S)
     ended = _work(workers)
     for worker in workers:
         worker.terminate()

@@ -40,15 +40,15 @@ BUILT_IN = ROOT / "processors/pipelines"
 DEMO_MODELS = ROOT / "demo_models"
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """Return the condition's first true value; fail with `what` when the time is over."""
+def wait_for(condition: Callable[[], Any], timeout_s: float, what: str, every_s: float = 0.05) -> Any:
+    """Return the condition's first true value, looked for `every_s`; fail with `what` when the time is over."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ _PLANS = {
             Phase(320, 2, 0.001, sigma=0.08),
             Phase(224, 10, 0.002, sigma=0.10),
             Phase(320, 3, 0.001, sigma=0.06),
+            Phase(224, 9, 0.002, sigma=0.07),
+            Phase(320, 3, 0.001, sigma=0.05),
         ),
     ),
     "demo-banana": Plan(

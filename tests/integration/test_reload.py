@@ -1,12 +1,8 @@
 """New models under load: nothing is lost, nothing answered twice, and each answer is of the model that it names."""
 
-import itertools
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,13 +11,13 @@ from confluent_kafka import Message as KafkaMessage
 from schemas import topics
 from schemas.activation import ModelAddress
 from tests.audit import assert_sound
+from tests.load import Load, capacity, latencies_s
 from tests.pictures import headers, jpeg
 from tests.scenes import LEFT, RIGHT, SEEN, polyp_model, put_in_force, store
-from tests.world import Published, Running, World, wait_for
+from tests.world import Running, World, wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 SWITCHES = 10
-CAMERAS = 8
 BACKLOG = 1500
 STEADY_S = 4.0
 SWITCH_S = 1.0
@@ -29,59 +25,6 @@ PAUSE_S = 0.5
 # The target is 2; a shared machine's own hiccups are as large as what is measured here.
 MOST_TIMES_SLOWER = 4.0
 LEAST_P99_S = 0.25
-
-
-@dataclass
-class Load:
-    """Publishes frames at a steady rate in a thread of its own."""
-
-    world: World
-    per_s: float
-    published: list[Published] = field(default_factory=list)
-
-    @contextmanager
-    def flowing(self) -> Iterator[None]:
-        ended = threading.Event()
-        thread = threading.Thread(target=self._run, args=(ended,))
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    def _run(self, ended: threading.Event) -> None:
-        pictures = [jpeg(seed) for seed in range(64)]
-        began = time.monotonic()
-        with self.world.producer() as producer:
-            for number in itertools.count():
-                if ended.wait(max(began + number / self.per_s - time.monotonic(), 0)):
-                    break
-                event = f"flowing{number}"
-                producer.send(pictures[number % 64], headers(event, f"/cameras/{number % CAMERAS}"))
-        self.published = producer.published
-
-
-def _capacity(world: World) -> tuple[float, list[Published]]:
-    """Measure how many frames a second the workers do, on a backlog."""
-    published = world.publish((jpeg(n), headers(f"backlog{n}", f"/cameras/{n % CAMERAS}")) for n in range(BACKLOG))
-    began = time.monotonic()
-    first = world.count(topics.results(world.pipeline))
-    wait_for(lambda: world.count(topics.results(world.pipeline)) >= BACKLOG, 120, "the backlog is done")
-    return (BACKLOG - first) / (time.monotonic() - began), published
-
-
-def _latencies_s(world: World, published: list[Published], since_ms: float, until_ms: float) -> list[float]:
-    """Return the time from a frame's append to its first result's append, of frames appended between two times."""
-    appended = {item.origin: item.timestamp_ms for item in published if since_ms <= item.timestamp_ms < until_ms}
-    first: dict[tuple[str, int, int], float] = {}
-    for message in world.read(topics.results(world.pipeline)):
-        place = json.loads(message.value() or b"")["origin"]
-        origin = (place["topic"], place["partition"], place["offset"])
-        if origin in appended:
-            first[origin] = min(first.get(origin, float("inf")), message.timestamp()[1] - appended[origin])
-    assert len(first) == len(appended)
-    return [latency / 1000 for latency in first.values()]
 
 
 def test_ten_switches_under_load_with_a_kill_in_the_middle(world_like: Callable[[str], World]) -> None:
@@ -92,8 +35,9 @@ def test_ten_switches_under_load_with_a_kill_in_the_middle(world_like: Callable[
     workers = [world.start_worker().wait_ready(90) for _ in range(2)]
     for kind in ("postgres", "objects"):
         world.start_sink(kind).wait_ready(90)
-    capacity, published = _capacity(world)
-    load = Load(world, capacity / 2)
+    pictures = [jpeg(seed) for seed in range(64)]
+    most_per_s, published = capacity(world, pictures, BACKLOG)
+    load = Load(world, most_per_s / 2, pictures)
     marks: list[tuple[float, float]] = []
     with load.flowing():
         time.sleep(2)
@@ -126,10 +70,10 @@ def test_ten_switches_under_load_with_a_kill_in_the_middle(world_like: Callable[
     assert workers[1].metric("sightline_model_loaded") == 1
     answered = {result["models"][0]["digest"] for result in evidence.topic_results}
     assert answered == set(boxes)
-    before = np.quantile(_latencies_s(world, load.published, *steady), 0.99)
-    during = [np.quantile(_latencies_s(world, load.published, *mark), 0.99) for mark in marks]
+    before = np.quantile(latencies_s(world, load.published, *steady), 0.99)
+    during = [np.quantile(latencies_s(world, load.published, *mark), 0.99) for mark in marks]
     print(
-        f"{capacity:.0f} frames/s at most, {load.per_s:.0f} sent; p99 before {before * 1000:.0f} ms, "
+        f"{most_per_s:.0f} frames/s at most, {load.per_s:.0f} sent; p99 before {before * 1000:.0f} ms, "
         f"during a switch {', '.join(f'{one * 1000:.0f}' for one in during)} ms"
     )
     # The better quarter: what switching costs shows in every switch, what the machine does besides only in some.
