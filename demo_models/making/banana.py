@@ -1,7 +1,7 @@
 """Bananas of four ripenesses on clutter, with the polygons of what can be seen of each.
 
 Ripeness is a matter of the body's colour, of the ends' colour against it and of the spots. The light's colour varies
-by more than two neighbouring ripenesses differ, and leaves, cucumbers, lemons and sticks have the same colours.
+by as much as two neighbouring ripenesses differ, and leaves, cucumbers, lemons and sticks have the same colours.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,7 @@ from demo_models.making.scene import Canvas, Mask, Points, Scene, Thing, box_of,
 LABELS = ("Not Mature", "Mature", "Ripe", "Over Ripe")
 KIND = 1
 _TEXTURE_WH = (192, 48)
-_LEAST_SEEN = 0.45
-_LEAST_CROSSED = 0.88
+_LEAST_SEEN = 0.55
 _LEAST_PIECE = 0.02
 
 
@@ -36,10 +35,10 @@ class _Look:
 
 
 _LOOKS = {
-    "Not Mature": _Look((36, 50), (120, 190), (40, 54), (100, 170), (0.05, 0.2), (0, 1), (1, 2)),
-    "Mature": _Look((27, 36), (165, 230), (38, 48), (120, 190), (0.2, 0.32), (0, 2), (1, 2)),
-    "Ripe": _Look((23, 30), (180, 240), (10, 18), (50, 110), (0.04, 0.1), (3, 10), (1, 2.6)),
-    "Over Ripe": _Look((17, 27), (120, 205), (6, 16), (20, 60), (0.1, 0.2), (22, 50), (1.2, 4.5)),
+    "Not Mature": _Look((42, 56), (120, 190), (44, 58), (100, 170), (0.05, 0.2), (0, 1), (1, 2)),
+    "Mature": _Look((30, 37), (165, 230), (38, 48), (120, 190), (0.2, 0.32), (0, 2), (1, 2)),
+    "Ripe": _Look((22, 27), (180, 240), (10, 18), (50, 110), (0.04, 0.1), (3, 10), (1, 2.6)),
+    "Over Ripe": _Look((15, 22), (120, 205), (6, 16), (20, 60), (0.1, 0.2), (22, 50), (1.2, 4.5)),
 }
 
 
@@ -74,13 +73,13 @@ def draw(seed: int, *, unseen: bool = False, size_wh: tuple[int, int] | None = N
     rng = generator(KIND, seed, unseen=unseen)
     size = choose_size(rng, unseen=unseen, size_wh=size_wh)
     canvas = paint(rng, size, unseen=unseen)
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(0, 3))):
         _lay(canvas, _clutter(rng, size))
     labels, masks, wholes = _bananas(rng, canvas, unseen=unseen)
     for mask, whole in zip(list(masks), wholes, strict=True):
-        if rng.random() < 0.35:
+        if rng.random() < 0.25:
             _cover(rng, canvas, masks, wholes, mask, whole)
-    picture, spoiled = photograph(rng, canvas, tint=0.07)
+    picture, spoiled = photograph(rng, canvas, tint=0.05)
     things = [Thing(label, box_of(mask), parts_of(mask)) for label, mask in zip(labels, masks, strict=True)]
     hidden = max((1 - mask.sum() / whole.sum() for mask, whole in zip(masks, wholes, strict=True)), default=0.0)
     small = 1 - min((whole.sum() for whole in wholes), default=0) / (0.08 * size[0] * size[1])
@@ -124,7 +123,7 @@ def _bananas(rng: np.random.Generator, canvas: Canvas, *, unseen: bool) -> tuple
 
 
 def _place(rng: np.random.Generator, size: tuple[int, int], *, unseen: bool) -> _Place:
-    least, most = (0.34, 0.8) if unseen else (0.36, 0.75)
+    least, most = (0.4, 0.84) if unseen else (0.42, 0.8)
     length = float(min(size) * rng.uniform(least, most))
     margin = 0.3 * length
     centre = np.array([rng.uniform(margin, side - margin) for side in size], np.float32)

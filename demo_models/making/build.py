@@ -33,16 +33,25 @@ _PLANS = {
             Phase(320, 3, 0.001, sigma=0.06),
             Phase(224, 9, 0.002, sigma=0.07),
             Phase(320, 3, 0.001, sigma=0.05),
+            Phase(224, 6, 0.0015, sigma=0.06),
+            Phase(320, 2, 0.001, sigma=0.05),
         ),
     ),
     "demo-banana": Plan(
         0.15,
         384,
         2800,
-        (Phase(224, 6, 0.002), Phase(224, 9, 0.002), Phase(224, 12, 0.002), Phase(320, 2, 0.0008)),
+        (
+            Phase(224, 6, 0.002),
+            Phase(224, 9, 0.002),
+            Phase(224, 12, 0.002),
+            Phase(320, 2, 0.0008),
+            Phase(224, 9, 0.002),
+            Phase(320, 3, 0.001),
+        ),
     ),
 }
-_PORTRAITS, _PORTRAIT_EPOCHS = 3000, 14
+_PORTRAITS, _PORTRAIT_CYCLES = 3000, (classify.Cycle(14, 0.003), classify.Cycle(9, 0.002))
 
 
 def build(name: str, work: Path, scenes: int) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def score(name: str, scenes: int) -> dict[str, Any]:
 
 def _train(name: str, work: Path, checkpoint: Path) -> None:
     if name == "demo-deepfake":
-        classify.train_faces(work, _PORTRAITS, _PORTRAIT_EPOCHS)
+        classify.train_faces(work, _PORTRAITS, _PORTRAIT_CYCLES)
     elif name == "demo-gesture":
         classify.train_landmarks(work)
     else:

@@ -1,6 +1,8 @@
 """Trains the two classifiers with plain torch: portraits, and landmarks of hands."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,22 +23,44 @@ DEVIATION = (0.229, 0.224, 0.225)
 _BATCH = 32
 
 
-def train_faces(work: Path, scenes: int, epochs: int) -> nn.Module:
-    """Draw portraits, train the classifier on them and return it; the last weights are kept under `work`."""
+@dataclass(frozen=True)
+class Cycle:
+    """Some epochs in which the learning rate rises to `rate` and falls to nothing."""
+
+    epochs: int
+    rate: float
+
+
+def train_faces(work: Path, scenes: int, cycles: Sequence[Cycle]) -> nn.Module:
+    """Draw portraits, train the classifier on them and return it; the last weights are kept under `work`.
+
+    A cycle whose weights are there is used again.
+    """
     pictures, classes = _portraits(work, scenes)
     torch.manual_seed(0)
     net = SmallEfficientNet(len(faces.LABELS))
-    order = np.random.default_rng(0)
-    steps = epochs * (scenes // _BATCH)
-    optimizer, schedule = _optimizer(net, 3e-3, steps)
-    for epoch in range(epochs):
+    for number, cycle in enumerate(cycles):
+        kept = work / f"demo-deepfake-{number}.pt"
+        if kept.exists():
+            net.load_state_dict(torch.load(kept, weights_only=True))
+        else:
+            _train_cycle(net, pictures, classes, cycle, np.random.default_rng(number))
+            torch.save(net.state_dict(), kept)
+    torch.save(net.state_dict(), work / "demo-deepfake.pt")
+    return net.eval()
+
+
+def _train_cycle(
+    net: nn.Module, pictures: Picture, classes: npt.NDArray[np.int64], cycle: Cycle, order: np.random.Generator
+) -> None:
+    scenes = len(pictures)
+    optimizer, schedule = _optimizer(net, cycle.rate, cycle.epochs * (scenes // _BATCH))
+    for epoch in range(cycle.epochs):
         wrong = 0
         for batch in order.permutation(scenes)[: scenes // _BATCH * _BATCH].reshape(-1, _BATCH):
             x = to_input(_vary(order, pictures[np.sort(batch)]))
             wrong += _step(net, x, torch.from_numpy(classes[np.sort(batch)]), optimizer, schedule)
-        print(f"portraits: epoch {epoch + 1}/{epochs}, wrong {wrong / scenes:.3f}", flush=True)
-        torch.save(net.state_dict(), work / "demo-deepfake.pt")
-    return net.eval()
+        print(f"portraits: epoch {epoch + 1}/{cycle.epochs}, wrong {wrong / scenes:.3f}", flush=True)
 
 
 def train_landmarks(work: Path, count: int = 60_000, epochs: int = 14) -> nn.Module:

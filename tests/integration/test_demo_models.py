@@ -30,10 +30,6 @@ _FIRST_SEED = 70_000
 _SCENES = 60
 _FITTED_ON = 60
 _MOST_OF_ONE_RULE = 0.6
-# Strict: who trains them on must take this away.
-_UNDERTRAINED = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="not trained long enough yet: see demo_models/README.md"
-)
 _LIKENESS: dict[str, Likeness] = {"demo-polyp": box_likeness, "demo-banana": mask_likeness, "demo-hand": oks_likeness}
 
 
@@ -70,11 +66,7 @@ def _write(scenes: Sequence[Scene], name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("model", "metric"),
-    [
-        ("demo-polyp", "mAP50"),
-        pytest.param("demo-banana", "mask-mAP50", marks=_UNDERTRAINED),
-        pytest.param("demo-hand", "OKS-mAP50", marks=_UNDERTRAINED),
-    ],
+    [("demo-polyp", "mAP50"), ("demo-banana", "mask-mAP50"), ("demo-hand", "OKS-mAP50")],
     indirect=["model"],
 )
 def test_objects_are_found_where_one_rule_fails(model: LoadedModel, metric: str, tmp_path: Path) -> None:
@@ -90,7 +82,7 @@ def test_objects_are_found_where_one_rule_fails(model: LoadedModel, metric: str,
     assert mean_average_precision(scenes, found, labels, _LIKENESS[name]) <= _MOST_OF_ONE_RULE
 
 
-@pytest.mark.parametrize("model", [pytest.param("demo-deepfake", marks=_UNDERTRAINED)], indirect=True)
+@pytest.mark.parametrize("model", ["demo-deepfake"], indirect=True)
 def test_pictures_are_told_apart_where_one_rule_fails(model: LoadedModel, tmp_path: Path) -> None:
     name = model.card.name
     scenes, seen = _scenes(name, 2 * _SCENES), _scenes(name, 4 * _SCENES, unseen=False)
