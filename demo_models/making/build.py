@@ -35,6 +35,7 @@ _PLANS = {
             Phase(320, 3, 0.001, sigma=0.05),
             Phase(224, 6, 0.0015, sigma=0.06),
             Phase(320, 2, 0.001, sigma=0.05),
+            Phase(320, 8, 0.002, sigma=0.05),
         ),
     ),
     "demo-banana": Plan(
@@ -51,7 +52,7 @@ _PLANS = {
         ),
     ),
 }
-_PORTRAITS, _PORTRAIT_CYCLES = 3000, (classify.Cycle(14, 0.003), classify.Cycle(9, 0.002))
+_PORTRAITS, _PORTRAIT_CYCLES = 3000, (classify.Cycle(14, 0.003), classify.Cycle(9, 0.002), classify.Cycle(6, 0.001))
 
 
 def build(name: str, work: Path, scenes: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Trains the detector, the segmenter and the pose model: ultralytics' yolov8, narrowed, on drawn scenes only."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def _train_phase(model: YOLO, data: Path, runs: Path, run: str, plan: Plan, phas
     phase_head = data / f"{run}.yaml"
     phase_head.write_text(yaml.safe_dump(head, sort_keys=False), encoding="utf-8")
     model.add_callback("on_train_start", _compute_in_bfloat16)
+    model.add_callback("on_train_start", _use_all_cores)
     model.train(
         data=str(phase_head),
         project=str(runs),
@@ -113,6 +115,11 @@ def _compute_in_bfloat16(trainer: BaseTrainer) -> None:
         return _in_fp32(answer)
 
     trainer.model.predict = predict
+
+
+def _use_all_cores(_: BaseTrainer) -> None:
+    """Take back the core that the trainer leaves free for loaders, of which there are none."""
+    torch.set_num_threads(os.cpu_count() or 1)
 
 
 def _in_fp32(answer: Any) -> Any:
