@@ -52,7 +52,10 @@ _PLANS = {
         ),
     ),
 }
-_PORTRAITS, _PORTRAIT_CYCLES = 3000, (classify.Cycle(14, 0.003), classify.Cycle(9, 0.002), classify.Cycle(6, 0.001))
+_PORTRAITS, _PORTRAIT_CYCLES = (
+    3000,
+    (classify.Cycle(14, 0.003), classify.Cycle(9, 0.002), classify.Cycle(6, 0.001), classify.Cycle(6, 0.002)),
+)
 
 
 def build(name: str, work: Path, scenes: int) -> dict[str, Any]:

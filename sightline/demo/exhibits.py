@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ _MODELS: Final[Mapping[str, Mapping[str, str]]] = {
 _PICTURES: Final[Mapping[str, str]] = {
     "segment": "banana", "detect": "polyp", "classify": "deepfake", "pose": "gesture",
 }  # fmt: skip
+# A model of drawn bananas is less sure than the pipeline wants of real ones: each frame asks for less.
+_CONFIDENCE: Final[Mapping[str, str]] = {"banana": "0.3"}
 _OF_A_CHECKOUT: Final = Path(__file__).resolve().parents[2] / "demo_models"
 _OPTION: Final = "--models"
 _JPEG: Final = "image/jpeg"
@@ -36,11 +39,15 @@ _TOO_DARK: Final = "too-dark.jpg"
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """A pipeline with the folder of the model for each of its roles, and the folder of its pictures."""
+    """A pipeline with the folder of the model for each of its roles, and the folder of its pictures.
+
+    `confidence` is what its frames ask for; null: the pipeline's own.
+    """
 
     pipeline: str
     models: Mapping[str, Path]
     pictures: Path
+    confidence: str | None = None
 
 
 def find_exhibits(folder: Path | None) -> tuple[Exhibit, ...]:
@@ -89,7 +96,7 @@ def load_samples(exhibit: Exhibit) -> Samples:
             value,
             _JPEG,
             stopped if definition.gate == "reject" and name == _TOO_DARK else Seen("frame", kept),
-            _asking_for_an_overlay,
+            partial(_ask, exhibit.confidence),
             exhibit.pipeline,
         )
         for name, value in values.items()
@@ -100,7 +107,8 @@ def load_samples(exhibit: Exhibit) -> Samples:
 def _exhibits(folder: Path) -> Iterator[Exhibit]:
     for pipeline, models in _MODELS.items():
         paths = {role: folder / name for role, name in models.items()}
-        yield Exhibit(pipeline, paths, folder / "samples" / _PICTURES.get(pipeline, pipeline))
+        pictures = folder / "samples" / _PICTURES.get(pipeline, pipeline)
+        yield Exhibit(pipeline, paths, pictures, _CONFIDENCE.get(pipeline))
 
 
 def _needed(exhibit: Exhibit) -> list[Path]:
@@ -114,8 +122,10 @@ def _broken(pipeline: str, whole: bytes) -> Iterator[Sample]:
     yield Sample("too-sure.jpg", whole, _JPEG, Code.SETTING_INVALID, _asking_for_too_much, pipeline)
 
 
-def _asking_for_an_overlay(headers: Headers) -> Headers:
-    return [*headers, ("ce_overlay", b"true")]
+def _ask(confidence: str | None, headers: Headers) -> Headers:
+    """Ask for an overlay, and for a confidence where one is given."""
+    asked: Headers = [] if confidence is None else [("ce_confidence", confidence.encode())]
+    return [*headers, ("ce_overlay", b"true"), *asked]
 
 
 def _asking_for_too_much(headers: Headers) -> Headers:

@@ -51,7 +51,8 @@ def album_lines(album: Album, exhibits: Sequence[Exhibit]) -> Iterator[str]:
     first = exhibits[0]
     models = " ".join(f"--model {role}={path}" for role, path in first.models.items())
     yield f"open         {album.page} ({album.count()} overlays, kept)"
-    yield f"next         sightline run {first.pipeline} {first.pictures} {models} --overlay drawn"
+    asked = "" if first.confidence is None else f" --confidence {first.confidence}"
+    yield f"next         sightline run {first.pipeline} {first.pictures} {models}{asked} --overlay drawn"
 
 
 def _pipeline_lines(evidence: Evidence, books: Books) -> Iterator[str]:
