@@ -113,7 +113,9 @@ def model_at(folder: Path, side: int) -> Path:
     if not target.exists():
         target.mkdir()
         card = yaml.safe_load((MODEL / CARD_FILE).read_text(encoding="utf-8"))
-        (target / CARD_FILE).write_text(yaml.safe_dump(card | {"input_wh": [side, side]}), encoding="utf-8")
+        (target / CARD_FILE).write_text(
+            yaml.safe_dump(card | {"input_wh": [side, side], "version": str(side)}), encoding="utf-8"
+        )
         for file in card["files"]:
             (target / file).symlink_to(MODEL / file)
     return target
