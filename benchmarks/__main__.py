@@ -8,7 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import caching, latency, memory, models, reload, rows, throughput
+from benchmarks import (
+    caching,
+    exactly_once,
+    latency,
+    memory,
+    models,
+    rebalance,
+    reload,
+    replay,
+    replay_beside,
+    rows,
+    throughput,
+)
 from benchmarks.figures import Figure, write
 from infra.local.kafka import Kafka
 from infra.local.postgres import Postgres
@@ -21,7 +33,7 @@ Service = TypeVar("Service", bound=LocalService)
 
 
 def _memory(world: World, _: Path) -> list[Figure]:
-    note = f"{memory.PICTURES} pictures of 1 MB, a third of them 24 MP; the most resident at any time"
+    note = f"{memory.PICTURES} pictures of 1 MB, a third of them 24 MP; the most resident of supervisor and child"
     return [Figure("worker's memory with a backlog", memory.peak_bytes(world) / 1e6, "MB", "< 500", None, note)]
 
 
@@ -36,9 +48,13 @@ MEASUREMENTS: dict[str, Callable[[World, Path], list[Figure]]] = {
     "models-memory": models.measure_memory,
     "reload": reload.measure,
     "cache": lambda _, folder: caching.measure(folder),
+    "exactly-once": exactly_once.measure,
+    "replay": replay.measure,
+    "replay-models": replay_beside.measure,
+    "rebalance": rebalance.measure,
 }
 # Each measurement's world has the civic pipeline, unless it stands here.
-_LIKE = dict.fromkeys(("models", "models-latency", "models-memory", "reload"), models.LIKE)
+_LIKE = dict.fromkeys(("models", "models-latency", "models-memory", "reload", "replay-models"), models.LIKE)
 
 
 def main(names: list[str]) -> int:
@@ -78,4 +94,4 @@ def _start(stack: ExitStack, service: Service) -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main([name.replace("_", "-") for name in sys.argv[1:]]))

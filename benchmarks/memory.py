@@ -1,4 +1,4 @@
-"""The most memory that a worker has resident while it works off a backlog of large pictures."""
+"""The most memory that a worker, supervisor and child, has resident while it works off a backlog of large pictures."""
 
 from benchmarks.photos import photo
 from schemas import topics

@@ -90,7 +90,7 @@ def measure_memory(world: World, folder: Path) -> list[Figure]:
         before = world.count(topics.results(world.pipeline))
         _publish(world, files, FRAMES[320])
         _wait_for_results(world, before + FRAMES[320])
-        note = f"{FRAMES[320]} frames of 1280 x 720 in a backlog; the most resident up to then"
+        note = f"{FRAMES[320]} frames of 1280 x 720 in a backlog; the most resident up to then, supervisor and child"
         figures.append(Figure(f"polyp worker's memory {step}", worker.rss_bytes() / 1e6, "MB", "< 500", None, note))
     worker.terminate()
     return figures

@@ -120,7 +120,7 @@ def status(services: Services) -> int:
 
 
 def fetch(_services: Services) -> int:
-    """Fetch Kafka and build the S3 server, or say what is missing for that."""
+    """Fetch Kafka and build the S3 server and the proxy of the chaos tests, or say what is missing for that."""
     fetch_all()
     return 0
 

@@ -65,7 +65,7 @@ def examine(frame: Frame, lineup: Lineup, context: Context) -> Examined | Known:
     chosen = lineup.choose(frame.frame_id, frame.source)
     asked = _thresholds(frame, chosen, context)
     picture = inspect_picture(frame, context.pipeline.input)
-    metadata = read_metadata(picture.tags)
+    metadata = read_metadata(picture.tags) if frame.metadata is None else frame.metadata
     watch.lap("inspect")
     artifacts = keep_picture(frame, picture, context.pipeline)
     watch.lap("strip")

@@ -15,6 +15,18 @@ RULE_EVENT_ID_REUSED = "event-id-reused"
 RULE_VERSION_UNKNOWN = "version-unknown"
 RULE_SETUP_WRONG = "setup-wrong"
 RULE_MODEL_REFUSED = "model-refused"
+RULE_FLOOD = "dead-letter-flood"
+RULE_FLOOD_HALT = "flood-halt"
+RULE_COMMAND_UNREADABLE = "command-unreadable"
+# of the monitor
+RULE_ERROR_SHARE = "error-share"
+RULE_CODE_FLOOD = "code-flood"
+RULE_SOURCE_FLOOD = "source-flood"
+RULE_CAMERA_SILENT = "camera-silent"
+RULE_PIPELINE_SILENT = "pipeline-silent"
+RULE_QUALITY_FALLING = "quality-falling"
+RULE_ACCEPTANCE = "acceptance-out-of-band"
+RULE_RATE = "rate-out-of-band"
 
 
 class Alert(WireModel):

@@ -43,6 +43,21 @@ def asyncapi_document() -> dict[str, Any]:
     }
 
 
+_RECEIVED = ("frames", "activations", "replayedFrames", "replayStates", "replayCommands")
+_SENT = (
+    "results",
+    "artifacts",
+    "deadLetters",
+    "emr",
+    "activations",
+    "replayedFrames",
+    "replayedResults",
+    "replayStates",
+    "replayAnswers",
+    "alerts",
+)
+
+
 def _channels() -> dict[str, Any]:
     described = {
         "frames": (topics.frames(_PIPELINE), "Pictures to look at.", ["frame", "structuredFrame"]),
@@ -55,6 +70,23 @@ def _channels() -> dict[str, Any]:
             "Which models are in force for a role; compacted, so that the newest message is always there.",
             ["activation"],
         ),
+        "replayedFrames": (
+            topics.frames_replay(_PIPELINE),
+            "Frames that are sent once more, with a last block of headers that says where they come from.",
+            ["replayedFrame"],
+        ),
+        "replayedResults": (
+            topics.results_replay(_PIPELINE),
+            "What replays say, apart from the live results; what is promoted goes to those.",
+            ["result"],
+        ),
+        "replayStates": (
+            topics.replays(_PIPELINE),
+            "Which replays are cancelled; compacted by their ids.",
+            ["replayState"],
+        ),
+        "replayCommands": (topics.REPLAY_COMMANDS, "What other systems want of replays.", ["replayCommand"]),
+        "replayAnswers": (topics.REPLAY_ANSWERS, "What became of each command, once.", ["replayAnswer"]),
         "alerts": (topics.ALERTS, "What a person should look at.", ["alert"]),
     }
     return {name: _channel(*parts) for name, parts in described.items()}
@@ -73,8 +105,8 @@ def _channel(address: str, description: str, messages: list[str]) -> dict[str, A
 
 
 def _operations() -> dict[str, Any]:
-    operations = {f"receive{_title(channel)}": _operation("receive", channel) for channel in ("frames", "activations")}
-    for channel in ("results", "artifacts", "deadLetters", "emr", "activations", "alerts"):
+    operations = {f"receive{_title(channel)}": _operation("receive", channel) for channel in _RECEIVED}
+    for channel in _SENT:
         operations[f"send{_title(channel)}"] = _operation("send", channel)
     return operations
 
@@ -131,6 +163,34 @@ def _messages() -> dict[str, Any]:
             "The role: always the same, so that compaction keeps the newest.",
             _schema_file("event-headers"),
             _schema_file("activation"),
+        ),
+        "replayedFrame": _message(
+            "A frame that is sent once more; before the block stand its own headers, as they were.",
+            "image/*",
+            "The frame's key, as it was.",
+            _schema_file("replay-headers"),
+            original,
+        ),
+        "replayState": _message(
+            "What workers must know of a replay.",
+            "application/json",
+            "The replay's id.",
+            _schema_file("event-headers"),
+            _schema_file("replay-state"),
+        ),
+        "replayCommand": _message(
+            "A command for a replay. The same `ce_id` of the same `ce_source` is the same command.",
+            "application/json",
+            "Any; commands with one key are carried out in their order.",
+            _schema_file("replay-command-headers"),
+            _schema_file("replay-command"),
+        ),
+        "replayAnswer": _message(
+            "What became of a command.",
+            "application/json",
+            "The command's `ce_id`.",
+            _schema_file("event-headers"),
+            _schema_file("replay-answer"),
         ),
         "alert": _message(
             "An alert.",

@@ -14,8 +14,9 @@ from schemas.encoding import format_time, parse_time
 from schemas.errors import Code, InputError, Stage
 from schemas.frame import Origin
 from schemas.headers import Headers, last_text
-from schemas.identity import dead_letter_id
+from schemas.identity import dead_letter_id, replayed_dead_letter_id
 from schemas.message import Message
+from schemas.replay import split_replay
 
 MAX_REASON_BYTES = 1024
 MAX_INT32 = 2**31 - 1
@@ -70,9 +71,7 @@ def dead_letter_message(
     headers = failed.headers if failed.headers is not None else []
     origin = failed.origin
     block = {
-        "dl_id": dead_letter_id(
-            origin.topic, origin.partition, origin.offset, failed.timestamp_ms, failed.value, error.stage
-        ),
+        "dl_id": _id(failed, error.stage),
         "dl_stage": error.stage.value,
         "dl_code": error.code.value,
         "dl_reason": _encode(error.reason)[:MAX_REASON_BYTES].decode("utf-8", "ignore"),
@@ -127,6 +126,21 @@ def original_headers(headers: Headers) -> Headers:
     return _split(headers)[0]
 
 
+def _id(failed: Failed, stage: Stage) -> str:
+    origin = failed.origin
+    # One that was redriven fails anew: under its first place this would be the dead letter that it was before.
+    redriven = last_text(failed.headers or [], REDRIVEN_HEADER) is not None
+    if origin.topic.endswith(topics.REPLAY_SUFFIX) and not redriven:
+        try:
+            _, first = split_replay(failed.headers or [])
+        except InputError:
+            pass  # nobody can say which frame this was: its place here is all there is
+        else:
+            place = (first.origin.topic, first.origin.partition, first.origin.offset, first.timestamp_ms)
+            return replayed_dead_letter_id(first.replay_id, *place, failed.value, stage)
+    return dead_letter_id(origin.topic, origin.partition, origin.offset, failed.timestamp_ms, failed.value, stage)
+
+
 def _split(headers: Headers) -> tuple[Headers, Headers]:
     start = max((index for index, (name, _) in enumerate(headers) if name == "dl_id"), default=len(headers))
     block = [(name, value) for name, value in headers[start:] if name.startswith("dl_")]
@@ -135,11 +149,20 @@ def _split(headers: Headers) -> tuple[Headers, Headers]:
 
 
 def _attempt(headers: Headers) -> int:
-    """Count from 1; a redriven record says which attempt it is. Nonsense there must not stop a dead letter."""
+    """Count from 1. A redriven record says which attempt it is, and one that carries a block has failed before.
+
+    Nonsense there must not stop a dead letter.
+    """
+    redriven = _number_or(0, last_text(headers, ATTEMPT_HEADER))
+    before = _number_or(0, last_text(_split(headers)[1], "dl_attempt"))
+    return max(1, redriven, min(before + 1, MAX_INT32))
+
+
+def _number_or(default: int, text: str | None) -> int:
     try:
-        return max(1, _number(last_text(headers, ATTEMPT_HEADER) or "", MAX_INT32))
+        return _number(text or "", MAX_INT32)
     except ValueError:
-        return 1
+        return default
 
 
 def _number(text: str, most: int) -> int:

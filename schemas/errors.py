@@ -7,7 +7,8 @@
     │   ├── SetupError      the target is there but set up wrongly (no table, no right): waits, and alerts
     │   └── BrokenError     it is in this process itself: waits some minutes, then the process ends
     └── ConfigurationError  our own settings or files are wrong: exit code 2, with where
-        └── ModelError      a model cannot be used: refused, and what is in force stays
+        ├── ModelError      a model cannot be used: refused, and what is in force stays
+        └── ReplayError     a replay cannot be had, or not be brought to what is asked
 
 What to do about an error follows from its type alone; what happened follows from its code. Nobody
 matches on message text.
@@ -85,6 +86,15 @@ class Code(_Explained):
     INFERENCE_INVALID = "inference_invalid", "The model's numbers for this picture are not finite or not plausible."
     RESULT_TOO_LARGE = "result_too_large", "What was found in this picture is larger than a message may be."
     PROCESSING_FAILED = "processing_failed", "An unexpected error on this input, repeated when it was tried alone."
+    PROCESS_KILLED = "process_killed", "The process that worked on this input died, and again with it alone."
+    PROCESS_HUNG = "process_hung", "Work on this input did not end within the time limit, also when it was tried alone."
+    MEMORY_EXHAUSTED = "memory_exhausted", "Work on this input takes more memory than a worker may have, also alone."
+    # replays
+    REPLAY_INVALID = "replay_invalid", "The headers that say which frame is replayed are missing or broken."
+    OVERRIDES_INVALID = (
+        "overrides_invalid",
+        "What a replay wants otherwise (pipeline, thresholds, models) is gone, changed, or cannot be used.",
+    )
     # sinks
     RECORD_INVALID = "record_invalid", "The record is not a message that this sink can read."
     ROW_REJECTED = "row_rejected", "The database refuses this row for its content."
@@ -107,6 +117,18 @@ class ModelCode(_Explained):
     OUTPUT_INVALID = "model_output_invalid", "On a trial picture the model gives numbers that are not finite."
     DEVICE_UNAVAILABLE = "model_device_unavailable", "The device that is asked for cannot run the model."
     MEMORY_EXCEEDED = "model_memory_exceeded", "Not even a batch of one fits the memory limit."
+
+
+class ReplayCode(_Explained):
+    """Why a command for a replay is refused. The value is on the wire and never changes its meaning."""
+
+    COMMAND_INVALID = "command_invalid", "The command's headers or value are not as its schema wants them."
+    REQUEST_INVALID = "request_invalid", "Pipeline, selection or overrides are refused; the reason says which."
+    UNKNOWN = "replay_unknown", "There is no replay of this id."
+    EXISTS = "replay_exists", "There is a replay of this id already."
+    STATE_WRONG = "replay_state_wrong", "The replay is in a state that does not allow it."
+    UNANSWERED = "replay_unanswered", "Frames of the replay have no answer yet, so not all can be promoted."
+    FAILED = "command_failed", "An unexpected error, repeated when the command was tried again."
 
 
 class SightlineError(Exception):
@@ -164,4 +186,12 @@ class ModelError(ConfigurationError):
 
     def __init__(self, code: ModelCode, where: str, problem: str) -> None:
         super().__init__(where, f"{code.value}: {problem}")
+        self.code = code
+
+
+class ReplayError(ConfigurationError):
+    """A replay that cannot be had, or not be brought to what is asked. `where` names it, or what was wrong."""
+
+    def __init__(self, code: ReplayCode, where: str, problem: str) -> None:
+        super().__init__(where, problem)
         self.code = code

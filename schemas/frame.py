@@ -66,6 +66,8 @@ class Frame:
     subject: str | None = None
     traceparent: str | None = None
     settings: FrameSettings = FrameSettings()
+    # What the camera said of the picture, where that was taken off before: of a kept picture, sent once more.
+    metadata: Mapping[str, str | int | float] | None = None
 
 
 def parse_frame(value: bytes | None, headers: Headers, origin: Origin, timestamp_ms: int) -> Frame:

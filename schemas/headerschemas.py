@@ -11,6 +11,8 @@ from schemas.deadletter import ATTEMPT_HEADER, MAX_REASON_BYTES, REDRIVEN_HEADER
 from schemas.errors import Code, Stage
 from schemas.frame import FRAME_TYPE, MAX_ATTRIBUTE_LENGTH, NUMBER, SPEC_VERSION, TRACEPARENT
 from schemas.message import ARTIFACT_TYPE
+from schemas.replay import ALWAYS_THERE, REPLAY_HEADERS
+from schemas.replaycommand import COMMAND_TYPE
 from schemas.result import RESULT_TYPE
 
 Schema = dict[str, Any]
@@ -111,6 +113,28 @@ def dead_letter() -> Schema:
     }
     description = "The last block of a dead letter's headers; all headers of the original stand before it."
     return _object("DeadLetterHeaders", description, fields | optional, required=list(fields))
+
+
+def replay() -> Schema:
+    """Describe the last header block of a frame that is sent once more."""
+    description = "The last block of headers of a frame that is sent once more; its own headers stand before it."
+    fields = {name: _text(meaning) for name, meaning in REPLAY_HEADERS.items()}
+    return _object("ReplayHeaders", description, fields, required=list(ALWAYS_THERE))
+
+
+def replay_command() -> Schema:
+    """Describe the headers of a command for a replay."""
+    return _object(
+        "ReplayCommandHeaders",
+        "Headers of a command for a replay (CloudEvents, binary mode).",
+        {
+            "ce_specversion": {"const": SPEC_VERSION},
+            "ce_type": {"const": COMMAND_TYPE},
+            "ce_id": _attribute("Identifies the command within its source; the same again does nothing twice."),
+            "ce_source": _attribute("Who sends it."),
+        },
+        required=["ce_specversion", "ce_type", "ce_id", "ce_source"],
+    )
 
 
 def _extensions() -> Schema:

@@ -33,9 +33,28 @@ def dead_letter_id(topic: str, partition: int, offset: int, timestamp_ms: int, v
     return _derive("dead-letter", topic, str(partition), str(offset), str(timestamp_ms), content, stage)
 
 
+def replayed_dead_letter_id(
+    replay_id: str, topic: str, partition: int, offset: int, timestamp_ms: int, value: bytes | None, stage: str
+) -> str:
+    """Identify the failure of one record in a replay, by the record's first place: sent twice, it fails once."""
+    content = None if value is None else sha256_hex(value)
+    place = (topic, str(partition), str(offset), str(timestamp_ms))
+    return _derive("replayed-dead-letter", replay_id, *place, content, stage)
+
+
+def promoted_id(replayed_result: str) -> str:
+    """Identify what a replay's result is published as once it is promoted."""
+    return _derive("promoted", replayed_result)
+
+
 def alert_id(rule: str, source: str, window: str) -> str:
     """Identify an alert: one rule says one thing about one source once a window."""
     return _derive("alert", rule, source, window)
+
+
+def command_key(source: str, command_id: str) -> str:
+    """Identify a command for replays: an event's id is unique within its source."""
+    return _derive("replay-command", source, command_id)
 
 
 def _derive(kind: str, *parts: str | None) -> str:

@@ -1,7 +1,7 @@
 """The wire contracts as JSON Schema (draft 2020-12), made from the models and constants that the code uses.
 
 What others read (results, alerts, headers of what we publish) stays open: fields and values may be added.
-Pipeline definitions and model cards are what others write: closed, as their reader is.
+Pipeline definitions, model cards and commands are what others write: closed, as their reader is.
 """
 
 from typing import Any
@@ -15,6 +15,8 @@ from schemas.activation import Activation
 from schemas.alert import Alert
 from schemas.modelcard import ModelCard
 from schemas.pipeline import PipelineDefinition
+from schemas.replay import ReplayState
+from schemas.replaycommand import ReplayAnswer, ReplayCommand
 from schemas.result import Result
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -33,6 +35,11 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "frame-headers": headerschemas.frame(),
         "model-card": ModelCard.model_json_schema(schema_generator=_WithoutFieldTitles),
         "pipeline": PipelineDefinition.model_json_schema(schema_generator=_WithoutFieldTitles),
+        "replay-answer": _published(ReplayAnswer),
+        "replay-command": ReplayCommand.model_json_schema(schema_generator=_WithoutFieldTitles),
+        "replay-command-headers": headerschemas.replay_command(),
+        "replay-headers": headerschemas.replay(),
+        "replay-state": _published(ReplayState),
         "result": _published(Result),
     }
     return {name: _identified(name, body) for name, body in bodies.items()}

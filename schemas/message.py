@@ -26,14 +26,19 @@ class Message:
 
 
 def result_message(result: Result, traceparent: str | None = None) -> Message:
-    """Wrap a result for its pipeline's topic, keyed by source."""
+    """Wrap a result for its pipeline's topic, keyed by source.
+
+    What a replay says stays apart from the live results until it is promoted, which `supersedes` shows.
+    """
     headers = _event_headers(
         RESULT_TYPE, result.result_id, f"/sightline/pipelines/{result.pipeline}", result.processed_at
     )
     headers += [("content-type", b"application/json"), ("ce_dataschema", RESULT_SCHEMA.encode())]
     if traceparent is not None:
         headers.append(("traceparent", traceparent.encode()))
-    return Message(topics.results(result.pipeline), result.source.encode(), result.to_json(), headers)
+    apart = result.replay_id is not None and result.supersedes is None
+    topic = (topics.results_replay if apart else topics.results)(result.pipeline)
+    return Message(topic, result.source.encode(), result.to_json(), headers)
 
 
 def alert_message(alert: Alert) -> Message:

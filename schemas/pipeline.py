@@ -210,6 +210,17 @@ class CacheRules(_Definition):
     ttl_s: Positive = 3600
 
 
+class BehindRules(_Definition):
+    """When a worker counts as behind, and how much it then keeps: the numbers of `when_behind`.
+
+    A frame says that it is behind when it is older than `lag_s` (seconds since its append time) as its turn comes, and
+    newer ones wait in its partition. Clocks of brokers and workers must agree to well within that.
+    """
+
+    lag_s: Annotated[float, Field(ge=0.1, le=86_400, strict=True)] = 10
+    keep_share: Share = 0.25  # of `thin_out`: so many frames of each camera are looked at, chosen by their ids
+
+
 class PipelineDefinition(_Definition):
     """One pipeline. `summary` names the arithmetic that turns checks and detections into a verdict."""
 
@@ -227,6 +238,12 @@ class PipelineDefinition(_Definition):
     overlay: bool = False  # draw what was found over the picture, and keep that
     emr: bool = False  # publish results also in the form that hospital systems read
     cache: CacheRules | None = None
+    # exactly-once: results, dead letters, artifacts and offsets of a batch in one Kafka transaction.
+    delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
+    # Frames that are skipped are answered by a result of kind `skipped`. newest_first: pass by the old ones, until
+    # those that come are fresh again; thin_out: look at a share of them.
+    when_behind: Literal["never_drop", "newest_first", "thin_out"] = "never_drop"
+    behind: BehindRules = BehindRules()
 
     @model_validator(mode="after")
     def _landmarks_follow_a_pose(self) -> Self:

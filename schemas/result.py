@@ -149,6 +149,7 @@ class Result(WireModel):
     processed_at: Moment
     replay_id: str | None = None
     supersedes: str | None = None
+    archived: bool | None = None  # true: the input was the kept picture, as the original is gone
     verdict: str | None = Field(default=None, examples=["accepted", "rejected"])
     score: Score | None = None
     image: Image | None = None

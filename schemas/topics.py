@@ -9,7 +9,15 @@ ARTIFACTS = "artifacts"
 DEAD_LETTERS = "deadletters"
 EMR = "emr"
 MODELS = "models"
+REPLAYS = "replays"
+REPLAY_SUFFIX = ".replay"
+PARKED_SUFFIX = ".parked"
+# One for all pipelines, like the alerts; a hyphen, so that no pipeline's name makes the same topic.
+REPLAY_COMMANDS = "replay-commands"
+REPLAY_ANSWERS = "replay-answers"
+SHARED = (ALERTS, REPLAY_COMMANDS, REPLAY_ANSWERS)
 
+_KINDS = frozenset({FRAMES, RESULTS, ARTIFACTS, DEAD_LETTERS, EMR, MODELS, REPLAYS})
 # Kafka allows 249 characters a topic; the longest prefix and suffix of ours take 20.
 PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -17,6 +25,21 @@ PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 def frames(pipeline: str) -> str:
     """Return the topic that stills for `pipeline` arrive on."""
     return f"{FRAMES}.{pipeline}"
+
+
+def frames_replay(pipeline: str) -> str:
+    """Return the topic that frames of `pipeline` are sent to once more on."""
+    return f"{FRAMES}.{pipeline}{REPLAY_SUFFIX}"
+
+
+def results_replay(pipeline: str) -> str:
+    """Return the topic that carries what replays of `pipeline` say, apart from the live results."""
+    return f"{RESULTS}.{pipeline}{REPLAY_SUFFIX}"
+
+
+def replays(pipeline: str) -> str:
+    """Return the compacted topic that says which replays of `pipeline` are cancelled."""
+    return f"{REPLAYS}.{pipeline}"
 
 
 def results(pipeline: str) -> str:
@@ -32,6 +55,11 @@ def artifacts(pipeline: str) -> str:
 def dead_letters(pipeline: str) -> str:
     """Return the topic that carries what failed, with its original bytes."""
     return f"{DEAD_LETTERS}.{pipeline}"
+
+
+def parked(pipeline: str) -> str:
+    """Return the topic that dead letters are put aside on, once they have failed too often."""
+    return f"{DEAD_LETTERS}.{pipeline}{PARKED_SUFFIX}"
 
 
 def emr(pipeline: str) -> str:
@@ -52,6 +80,6 @@ def group(process: str, pipeline: str) -> str:
 def pipeline_of(topic: str) -> str | None:
     """Return the pipeline that a topic belongs to, or None for one that is not a pipeline's."""
     kind, _, pipeline = topic.partition(".")
-    if kind == MODELS:
-        pipeline = pipeline.partition(".")[0]
-    return pipeline if pipeline and kind in {FRAMES, RESULTS, ARTIFACTS, DEAD_LETTERS, EMR, MODELS} else None
+    # No pipeline's name has a dot: what follows one is a role, or says that the topic is for replays.
+    pipeline = pipeline.partition(".")[0]
+    return pipeline if pipeline and kind in _KINDS else None

@@ -17,6 +17,7 @@ from schemas.errors import Code, Stage
 from schemas.frame import MAX_ATTRIBUTE_LENGTH
 from schemas.headers import Headers, last_value
 from schemas.identity import dead_letter_id
+from schemas.replay import replay_id_of
 from sinks.objects.keys import dead_letter_key
 from sinks.protocol import SinkRecord
 
@@ -48,6 +49,7 @@ class ReceivedDeadLetter:
     event_id: str | None
     captured_at: datetime | None
     media_type: str | None
+    replay_id: str | None
     original: Headers
     fields_lost: tuple[str, ...]
 
@@ -91,6 +93,7 @@ def receive_dead_letter(record: SinkRecord) -> ReceivedDeadLetter:
         event_id=envelope.take("ce_id", _text),
         captured_at=envelope.take("ce_time", _time),
         media_type=envelope.take("content-type", _text),
+        replay_id=replay_id_of(original),
         original=original,
         fields_lost=(*block.lost, *envelope.lost),
     )

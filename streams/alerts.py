@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from schemas.alert import (
+    RULE_FLOOD,
+    RULE_FLOOD_HALT,
     RULE_MODEL_REFUSED,
     RULE_OFFSETS_LOST,
     RULE_SETUP_WRONG,
@@ -17,14 +20,15 @@ from sightline.models.manager import Refusal
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sinks.protocol import VersionUnknownError
+from streams.flood import Flood, FloodHaltError
 from streams.offsets import LostRange
-from streams.publisher import Outgoing, Publisher
+from streams.publisher import Outgoing, Publishes
 
 
 class Alarm:
     """Publishes the alerts of one consumer group."""
 
-    def __init__(self, publisher: Publisher, clock: Clock, group: str, pipeline: str | None) -> None:
+    def __init__(self, publisher: Publishes, clock: Clock, group: str, pipeline: str | None) -> None:
         self._publisher = publisher
         self._clock = clock
         self._group = group
@@ -53,6 +57,10 @@ class Alarm:
 
     def blocked(self, outage: OutageError) -> None:
         """Alert that we wait for something that will not mend itself; an ordinary outage is a metric only."""
+        if isinstance(outage, FloodHaltError):
+            if not outage.again:
+                self._halted(outage.flood)
+            return
         if isinstance(outage, VersionUnknownError):
             rule = RULE_VERSION_UNKNOWN
         elif isinstance(outage, SetupError):
@@ -86,3 +94,39 @@ class Alarm:
             facts={"role": refusal.role, "digest": refusal.model.digest, "code": refusal.error.code.value},
         )
         self.raise_alerts([alert])
+
+    def flooded(self, flood: Flood) -> None:
+        """Alert that many frames fail alike, while work goes on; once an hour for each code and worst source."""
+        alert = make_alert(
+            rule=RULE_FLOOD,
+            source=f"{flood.pipeline}|{flood.code}|{flood.worst}",
+            window=f"{flood.noticed_at:%Y-%m-%dT%H}",
+            raised_at=flood.noticed_at,
+            summary=f"{flood.frames} frames of {flood.sources} sources failed with {flood.code}",
+            pipeline=self._pipeline,
+            facts=_evidence(flood),
+        )
+        self.raise_alerts([alert])
+
+    def _halted(self, flood: Flood) -> None:
+        alert = make_alert(
+            rule=RULE_FLOOD_HALT,
+            source=f"{self._group}|{flood.code}",
+            window=flood.noticed_at.isoformat(),
+            raised_at=flood.noticed_at,
+            severity="critical",
+            summary=f"{self._group} halts: {flood.frames} frames of {flood.sources} sources failed with {flood.code}",
+            pipeline=self._pipeline,
+            facts=_evidence(flood),
+        )
+        self.raise_alerts([alert])
+
+
+def _evidence(flood: Flood) -> dict[str, Any]:
+    return {
+        "code": flood.code,
+        "frames": flood.frames,
+        "sources": flood.sources,
+        "worst": flood.worst,
+        "worst_frames": flood.worst_frames,
+    }

@@ -9,7 +9,7 @@ from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sightline.runtime.log import get_logger
 from streams.offload import Offload
-from streams.publisher import Outgoing, Publisher
+from streams.publisher import Outgoing, Publishes
 from streams.tracker import Record
 
 _log = get_logger(__name__)
@@ -18,7 +18,7 @@ _log = get_logger(__name__)
 class DeadLetters:
     """Publishes failed records, with their original bytes and headers. `worker` names the process in them."""
 
-    def __init__(self, publisher: Publisher, offload: Offload, clock: Clock, worker: str) -> None:
+    def __init__(self, publisher: Publishes, offload: Offload, clock: Clock, worker: str) -> None:
         self._publisher = publisher
         self._offload = offload
         self._clock = clock

@@ -1,5 +1,6 @@
 """How far behind a consumer is: in offsets, and in the age of the oldest unread record."""
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
@@ -7,11 +8,26 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
-from streams.tracker import TrackedPartition, Tracker
+from streams.tracker import Record, TrackedPartition, Tracker
 
 _ASK_EVERY_S = 5.0
 _TIMEOUT_S = 4.0
 _Place = tuple[str, int]
+
+
+def see_log_ends(consumer: Consumer, records: Iterable[Record], tracker: Tracker) -> None:
+    """Note where the log ends that records were fetched from; never blocks."""
+    for topic, partition in {(record.topic, record.partition) for record in records}:
+        tracked = tracker.get(topic, partition)
+        if tracked is not None:
+            tracked.log_end = max(tracked.log_end, _fetched_end(consumer, topic, partition))
+
+
+def _fetched_end(consumer: Consumer, topic: str, partition: int) -> int:
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
+    except KafkaException:
+        return -1  # nothing was fetched of it
 
 
 class LagGauges:
@@ -59,11 +75,7 @@ class LagGauges:
                     self._ends[place] = answer.result().offset
 
     def _set(self, tracked: TrackedPartition, position: int, now: float) -> None:
-        place = TopicPartition(tracked.topic, tracked.partition)
-        try:
-            fetched_end = self._consumer.get_watermark_offsets(place, cached=True)[1]
-        except KafkaException:
-            fetched_end = -1  # nothing was fetched of it
+        fetched_end = _fetched_end(self._consumer, tracked.topic, tracked.partition)
         lag = max(fetched_end - position, self._ends.get((tracked.topic, tracked.partition), 0) - position, 0)
         labels = (self._group, tracked.topic, str(tracked.partition))
         metrics.CONSUMER_LAG.labels(*labels).set(lag)

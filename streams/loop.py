@@ -15,15 +15,15 @@ The loop keeps polling through any outage, with its partitions paused, so that i
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from functools import partial
+from typing import Generic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.headers import Headers
 from sightline.runtime import metrics
 from sightline.runtime.clock import Clock
 from sightline.runtime.faults import IN_REVOKE, Faults
@@ -32,16 +32,25 @@ from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 from streams.alerts import Alarm
 from streams.commits import Committer
-from streams.lag import LagGauges
+from streams.commits_by_transaction import TransactionalCommitter
+from streams.handler import Handler, Prepared
+from streams.lag import LagGauges, see_log_ends
+from streams.lookup import missing_topics
+from streams.messages import headers_of
 from streams.offsets import OffsetRecovery
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, Tracker
+from streams.transaction import Transactions
+from streams.watch import Watch
 from streams.weight import weigh
 
 _log = get_logger(__name__)
-Prepared = TypeVar("Prepared")
 
 _POLL_S = 0.1
+_QUICK_POLL_S = 0.005
+_QUICK_FOR_S = 1.0
+# Who gives way to others looks this often whether they are done.
+_YIELD_S = 0.01
 _COMMIT_EVERY_S = 0.2
 _TICK_EVERY_S = 1.0
 _CHECK_EVERY_S = 3.0
@@ -50,21 +59,6 @@ _PAUSE_AFTER_S = 1.0
 # A hand-over may take 5 s in all: what is not done by then is given back.
 _REVOKE_GRACE_S = 3.0
 _STALLED_AFTER_S = 30.0
-
-
-class Handler(Protocol[Prepared]):
-    """What is done with the records."""
-
-    def prepare(self, records: Sequence[Record]) -> Prepared:
-        """Do what needs no order, in a work thread; several batches at a time.
-
-        OutageError is waited out, then it is called again; so with `deliver`. Any other error ends the process.
-        """
-        ...
-
-    def deliver(self, records: Sequence[Record], prepared: Prepared) -> None:
-        """Publish or store, in a work thread, one batch at a time and in order; see that each record is finished."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +78,14 @@ class BatchLimits:
 
 
 class Loop(Generic[Prepared]):
-    """One consumer group's loop over `topics`. `run` returns after `stop`, or raises what broke it."""
+    """One consumer group's loop over `topics`. `run` returns after `stop`, or raises what broke it.
 
-    def __init__(
+    `allowance` says how many records the next batch may have, 0 for none yet; it is asked once a turn.
+    `watch` knows which records are to be tried alone, and keeps its marks beside the committed offsets. With
+    `transactions`, what a batch gives rise to and its offsets become visible together.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- only composition roots call it
         self,
         kafka: KafkaSettings,
         group: str,
@@ -96,8 +95,13 @@ class Loop(Generic[Prepared]):
         limits: BatchLimits,
         clock: Clock,
         faults: Faults,
+        allowance: Callable[[], int] | None = None,
+        watch: Watch | None = None,
+        transactions: Transactions | None = None,
     ) -> None:
         self._group = group
+        self._watch = watch
+        self._allowance = allowance or (lambda: limits.records)
         self._topics = list(topics)
         self._handler = handler
         self._alarm = alarm
@@ -106,8 +110,12 @@ class Loop(Generic[Prepared]):
         self._faults = faults
         self._tracker = Tracker(lambda topic: metrics.RECORDS_FINISHED.labels(group, topic).inc())
         self._patience = Patience(group, self._tracker, alarm.blocked)
-        self._committer = Committer(group, self._tracker)
+        self._transactions = transactions
+        committer = Committer if transactions is None else TransactionalCommitter
+        self._committer = committer(group, self._tracker, watch)
         self._consumer = make_consumer(kafka, group, on_commit=self._committer.on_commit, on_error=self._on_error)
+        if transactions is not None and isinstance(self._committer, TransactionalCommitter):
+            transactions.bind(self._tracker, self._committer)
         self._offsets = OffsetRecovery(self._consumer, group)
         self._lag = LagGauges(self._consumer, make_admin(kafka), group, clock)
         self._executor = ThreadPoolExecutor(limits.threads, thread_name_prefix=f"work-{group}")
@@ -120,10 +128,14 @@ class Loop(Generic[Prepared]):
         self._paused = False
         self._full_since: float | None = None
         self._last_turn = clock.monotonic()
-        self._next_commit = self._next_tick = self._next_check = 0.0
+        self._next_commit = self._next_tick = self._next_check = self._quick_until = 0.0
 
     def run(self) -> None:
         """Consume until `stop`; blocks. Raises whatever a handler raises besides OutageError."""
+        if self._transactions is not None:
+            self._transactions.run_errand()  # readers stand still before what a process before us left open
+        if self._watch is not None:
+            self._stop.wait(self._watch.join_in_s(self._clock.monotonic()))
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -131,12 +143,17 @@ class Loop(Generic[Prepared]):
             while not self._stop.is_set():
                 self._turn()
         finally:
+            self._committer.dismiss()
             self._consumer.close()  # revokes first, as any hand-over does
             self._executor.shutdown(cancel_futures=True)
 
     def stop(self) -> None:
         """End `run`: what is in hand is finished or given back. From any thread."""
         self._stop.set()
+
+    def in_hand(self) -> int:
+        """Return how many records are taken and neither finished nor given back. From any thread."""
+        return self._tracker.records
 
     def stalled(self) -> str | None:
         """Say that the loop has not turned lately, or None: the liveness of the process."""
@@ -146,6 +163,8 @@ class Loop(Generic[Prepared]):
     def unready(self) -> str | None:
         """Say what is waited for, or None: assigned, and nothing stands in the way."""
         outage = self._patience.outage() or self._committer.problem
+        if outage is None and self._transactions is not None:
+            outage = self._transactions.problem()
         if outage is not None:
             return f"{self._group}: {outage}"
         return self._problem or (f"{self._group}: offsets are being looked for" if self._offsets.pending() else None)
@@ -156,6 +175,9 @@ class Loop(Generic[Prepared]):
             raise KafkaException(self._fatal)
         while self._batches and self._batches[0].done():
             self._batches.popleft().result()
+        if self._committer.asked():
+            self._quick_until = now + _QUICK_FOR_S
+            self._committer.answer(self._consumer)
         if now >= self._next_commit:
             self._next_commit = now + _COMMIT_EVERY_S
             self._committer.commit(self._consumer)
@@ -170,6 +192,7 @@ class Loop(Generic[Prepared]):
 
     def _tick(self, now: float) -> None:
         self._offsets.recover(self._tracker, self._alarm.lost)
+        self._run_errand()
         if now >= self._next_check and (self._problem is not None or self._committer.problem is not None):
             self._next_check = now + _CHECK_EVERY_S
             self._problem = self._check_topics()
@@ -181,14 +204,8 @@ class Loop(Generic[Prepared]):
 
     def _check_topics(self) -> str | None:
         """While something is wrong with the broker or a topic, ask whether it still is."""
-        try:
-            known = self._consumer.list_topics(timeout=1.0).topics
-        except KafkaException as error:
-            return f"{self._group}: {map_kafka_error(error.args[0])}"
-        missing = [topic for topic in self._topics if topic not in known or known[topic].error is not None]
-        if missing:
-            return f"{self._group}: no topic {', '.join(missing)}"
-        return None if self._joined else f"{self._group}: not assigned yet"
+        problem = missing_topics(self._consumer, self._topics) or (None if self._joined else "not assigned yet")
+        return None if problem is None else f"{self._group}: {problem}"
 
     # -- fetching and working -----------------------------------------------------------------------------
 
@@ -196,8 +213,9 @@ class Loop(Generic[Prepared]):
         """Cut a batch: `consume(n)` would wait for all n, so records are polled one by one."""
         self._gathering = []
         size_bytes = 0
-        deadline = self._clock.monotonic() + _POLL_S
-        while len(self._gathering) < self._limits.records and size_bytes < self._limits.size_bytes:
+        deadline = self._clock.monotonic() + self._poll_s()
+        most = min(self._limits.records, self._allowance())
+        while len(self._gathering) < most and size_bytes < self._limits.size_bytes:
             message = self._consumer.poll(max(deadline - self._clock.monotonic(), 0.0))
             if message is None:
                 break
@@ -208,6 +226,7 @@ class Loop(Generic[Prepared]):
                 self._gathering.append(record)
                 size_bytes += record.size_bytes
         records, self._gathering = self._gathering, []
+        see_log_ends(self._consumer, records, self._tracker)
         return [record for record in records if record.held]
 
     def _take(self, message: KafkaMessage) -> Record | None:
@@ -219,7 +238,7 @@ class Loop(Generic[Prepared]):
         tracked = self._tracker.get(topic, partition)
         if tracked is None:  # fetched before a rebalance, seen after it
             return None
-        key, value, headers = message.key(), message.value(), _headers(message)
+        key, value, headers = message.key(), message.value(), headers_of(message)
         size_bytes = weigh(key, value, headers, self._limits.claim_bytes)
         record = tracked.take(offset, message.timestamp()[1], key, value, headers, size_bytes)
         metrics.RECORDS_READ.labels(self._group, topic).inc()
@@ -247,8 +266,13 @@ class Loop(Generic[Prepared]):
             self._fatal = error
 
     def _submit(self, records: list[Record]) -> None:
+        for batch in [records] if self._watch is None else self._watch.split(records):
+            self._submit_batch(batch)
+
+    def _submit_batch(self, records: list[Record]) -> None:
         if not records:
             return
+        self._committer.cover(self._consumer, records)
         metrics.BATCH_RECORDS.labels(self._group).observe(len(records))
         previous = self._batches[-1] if self._batches else None
         batch = self._executor.submit(self._work, records, previous)
@@ -263,9 +287,24 @@ class Loop(Generic[Prepared]):
                 wait([previous])
                 previous.result()  # its failure ends the process, and nothing may overtake it
             with metrics.BATCH_SECONDS.labels(self._group, "deliver").time():
-                self._patience.insist(records, lambda: self._handler.deliver(records, prepared))
+                self._deliver(records, partial(self._handler.deliver, records, prepared))
         except GivenBackError:
             _log.info("batch given back", group=self._group, records=len(records))
+
+    def _deliver(self, records: list[Record], deliver: Callable[[], None]) -> None:
+        if self._transactions is None:
+            self._patience.insist(records, deliver)
+        else:
+            self._transactions.deliver(records, deliver, self._patience)
+
+    def _run_errand(self) -> None:
+        """While nothing is in hand, let the transactions look after themselves; a later batch waits for that."""
+        if self._transactions is not None and not self._batches and self._transactions.has_errand():
+            self._batches.append(self._executor.submit(self._transactions.run_errand))
+
+    def _poll_s(self) -> float:
+        """Return how long to poll: short while records are tried alone, each of which waits for us before it."""
+        return _QUICK_POLL_S if self._clock.monotonic() < self._quick_until else _POLL_S
 
     def _notify(self) -> None:
         with self._tracker.changed:
@@ -275,6 +314,8 @@ class Loop(Generic[Prepared]):
 
     def _has_room(self) -> bool:
         working = sum(not batch.done() for batch in self._batches)
+        if self._patience.halted() or not self._allowance():
+            return False
         return working <= self._limits.threads and self._tracker.size_bytes < self._limits.inflight_bytes
 
     def _wait_for_room(self, now: float) -> None:
@@ -283,13 +324,16 @@ class Loop(Generic[Prepared]):
             self._full_since = now
         if not self._paused and now - self._full_since < _PAUSE_AFTER_S:
             with self._tracker.changed:
-                self._tracker.changed.wait_for(lambda: self._stop.is_set() or self._has_room(), _POLL_S)
+                self._tracker.changed.wait_for(
+                    lambda: self._stop.is_set() or self._committer.asked() or self._has_room(),
+                    self._poll_s() if self._allowance() else _YIELD_S,
+                )
             return
         if not self._paused:
             self._paused = True
             metrics.PAUSED.labels(self._group).set(1)
             self._consumer.pause(self._consumer.assignment())
-        message = self._consumer.poll(_POLL_S)
+        message = self._consumer.poll(self._poll_s())
         if message is not None:
             record = self._take(message)
             if record is not None:  # it slipped through before the pause took hold
@@ -310,7 +354,11 @@ class Loop(Generic[Prepared]):
         for partition in partitions:
             self._tracker.assign(partition.topic, partition.partition)
         try:
-            consumer.assign(self._offsets.start(partitions))
+            if self._transactions is not None:
+                self._transactions.joined(consumer)
+            places = self._offsets.start(partitions)
+            consumer.assign(places)
+            self._committer.begin(consumer, places)
             # librdkafka keeps a partition's pause over a rebalance: without this it would stand still for ever.
             consumer.resume(partitions)
         except KafkaException as error:
@@ -327,18 +375,22 @@ class Loop(Generic[Prepared]):
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is in hand, or give it back; then commit what is finished, while the partitions are ours."""
         metrics.REBALANCES.labels(self._group, "revoked").inc()
+        self._committer.dismiss()
         self._faults.passing(IN_REVOKE)
         self._tracker.wait_until_left(
             _REVOKE_GRACE_S, self._gathering, give_up=lambda: self._patience.outage() is not None
         )
         self._committer.commit_now(consumer)
         self._give_up(partitions)
+        if self._transactions is not None:
+            self._transactions.wait_closed()
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Commit nothing: somebody else may own the partitions already."""
         metrics.REBALANCES.labels(self._group, "lost").inc()
         self._joined = False
         self._problem = f"{self._group}: assignment lost"
+        self._committer.dismiss()
         self._give_up(partitions)
 
     def _give_up(self, partitions: list[TopicPartition]) -> None:
@@ -347,14 +399,7 @@ class Loop(Generic[Prepared]):
         self._offsets.forget(partitions)
         metrics.PARTITIONS.labels(self._group).set(len(self._tracker.held()))
         for partition in partitions:
+            if self._watch is not None:
+                self._watch.dropped(partition.topic, partition.partition)
             metrics.forget_partition(self._group, partition.topic, partition.partition)
         _log.info("revoked", group=self._group, partitions=len(partitions), given_back=given_back)
-
-
-def _headers(message: KafkaMessage) -> Headers | None:
-    """Return the headers as they are, or None when a name is not UTF-8: the library cannot read any then."""
-    try:
-        # The stubs allow for what a producer may set; what was fetched is a list of names and bytes.
-        return list(cast("Headers", message.headers() or []))
-    except SystemError:
-        return None

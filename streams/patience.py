@@ -20,6 +20,10 @@ class GivenBackError(Exception):
     """The records' partitions went to somebody else, or the process is ending: they are nobody's business here."""
 
 
+class HaltError(OutageError):
+    """Work is stopped on purpose: nothing more is taken until a try says that it may go on."""
+
+
 class Patience:
     """What the work threads of one group wait for. `on_blocked` hears of each when it begins."""
 
@@ -32,6 +36,10 @@ class Patience:
     def outage(self) -> OutageError | None:
         """Return something that is waited for at present."""
         return next(iter(list(self._outages.values())), None)
+
+    def halted(self) -> bool:
+        """Tell whether work is stopped on purpose."""
+        return any(isinstance(outage, HaltError) for outage in list(self._outages.values()))
 
     def insist(self, records: Sequence[Record], act: Callable[[], Done]) -> Done:
         """Call `act` until it raises no OutageError; blocks as long as that takes.

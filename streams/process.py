@@ -1,5 +1,6 @@
 """A long-running process: its loops in threads, its health page, its signals, its end within the time allowed."""
 
+import faulthandler
 import os
 import signal
 import threading
@@ -18,6 +19,9 @@ _log = get_logger(__name__)
 _END_WITHIN_S = 9.0
 _FLUSH_S = 2.0
 _LOOK_EVERY_S = 0.1
+# A loop that is inside a call of librdkafka which never returns, as a synchronous commit may be whose coordinator went
+# away at the wrong moment, can only be helped by another process. Its liveness says so long before this.
+_STUCK_S = 60.0
 
 
 class RunnableLoop(Protocol):
@@ -100,8 +104,12 @@ class Process:
             raise self._failures[0]
 
     def _wait_for_end(self) -> None:
+        stuck_s = 0.0  # as far as we saw it pass: the machine, or all of us, may have been frozen in between
         while not self._ended:
             time.sleep(_LOOK_EVERY_S)
+            stuck_s = stuck_s + _LOOK_EVERY_S if self._not_live() else 0.0
+            if stuck_s > _STUCK_S:
+                _die(self._not_live())
             failures = [self._publisher.failure(), *(awaited.failure() for awaited in self._awaited)]
             self._failures += [failure for failure in failures if failure is not None]
             if self._failures:
@@ -130,6 +138,13 @@ class Process:
         reasons = [self._publisher.problem(), *(loop.unready() for loop in self._loops)]
         reasons += [awaited.problem() for awaited in self._awaited]
         return next((reason for reason in reasons if reason), None)
+
+
+def _die(reason: str | None) -> None:
+    """End as `kill -9` does: a worker's supervisor starts another and blames no frame; others, their orchestrator."""
+    _log.error("gives up, to be started anew", reason=reason)
+    faulthandler.dump_traceback(all_threads=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _end_now() -> None:

@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
@@ -57,6 +58,14 @@ class _Delivery:
     group: _Group
     since: float
     backoff: Backoff = field(default_factory=Backoff)
+
+
+class Publishes(Protocol):
+    """What takes messages to publish, at once or later."""
+
+    def publish(self, messages: Sequence[Outgoing], on_done: Callable[[], None]) -> None:
+        """Hand over `messages`; `on_done` is called once the broker has all of them."""
+        ...
 
 
 class Publisher:

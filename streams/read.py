@@ -1,12 +1,11 @@
 """Reading topics without joining a group: nothing is committed, no worker is disturbed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,6 +14,7 @@ from schemas.headers import Headers
 from sightline.runtime.kafka import make_reader, map_kafka_error
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
+from streams.messages import headers_of
 
 _log = get_logger(__name__)
 _POLL_S = 0.2
@@ -34,7 +34,9 @@ class Edge(Enum):
     END = OFFSET_END
 
 
-Start = Edge | datetime
+# An offset for each partition, by topic and number; one that is not named begins at its beginning.
+Offsets = Mapping[tuple[str, int], int]
+Start = Edge | datetime | Offsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ def follow_topic(
         last = time.monotonic()
         while idle_s is None or time.monotonic() - last < idle_s:
             for message in consumer.consume(500, _POLL_S):
-                if _is_record(message):
+                if is_record(message):
                     last = time.monotonic()
-                    yield _record(message)
+                    yield topic_record(message)
 
 
 def read_to_end(settings: KafkaSettings, topic: str, start: Start, *, timeout_s: float) -> Iterator[TopicRecord]:
@@ -80,12 +82,47 @@ def read_to_end(settings: KafkaSettings, topic: str, start: Start, *, timeout_s:
             if time.monotonic() - last > timeout_s:
                 raise OutageError("kafka", f"nothing more of {topic} came for {timeout_s:.0f} s")
             for message in consumer.consume(500, _POLL_S):
-                if _at_end(message):
+                if at_end(message):
                     unfinished.discard(message.partition() or 0)
                     last = time.monotonic()
-                elif _is_record(message):
+                elif is_record(message):
                     last = time.monotonic()
-                    yield _record(message)
+                    yield topic_record(message)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """A partition was read to its end; `offset` is the next one, behind any transaction markers."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def read_all_to_end(
+    settings: KafkaSettings, names: Sequence[str], start: Start, *, timeout_s: float
+) -> Iterator[TopicRecord | PartitionEnd]:
+    """Yield the records of several topics side by side, and each partition's end once; errors as of `read_to_end`."""
+    with closing(make_reader(settings)) as consumer:
+        places = [
+            place
+            for name in names
+            for place in _places(consumer, _partitions(consumer, name, timeout_s), start, timeout_s)
+        ]
+        consumer.assign(places)
+        unfinished = {(place.topic, place.partition) for place in places}
+        last = time.monotonic()
+        while unfinished:
+            if time.monotonic() - last > timeout_s:
+                raise OutageError("kafka", f"nothing more of {', '.join(names)} came for {timeout_s:.0f} s")
+            for message in consumer.consume(500, _POLL_S):
+                ended = (message.topic() or "", message.partition() or 0)
+                if at_end(message) and ended in unfinished:
+                    unfinished.discard(ended)
+                    yield PartitionEnd(*ended, message.offset() or 0)
+                elif is_record(message):
+                    yield topic_record(message)
+                last = time.monotonic()
 
 
 def read_records(settings: KafkaSettings, places: Sequence[TopicPartition], *, timeout_s: float) -> list[TopicRecord]:
@@ -100,12 +137,18 @@ def read_records(settings: KafkaSettings, places: Sequence[TopicPartition], *, t
                 raise OutageError("kafka", f"no answer within {timeout_s:.0f} s")
             for message in consumer.consume(len(places), _POLL_S):
                 place = (message.topic() or "", message.partition() or 0)
-                if _at_end(message):
+                if at_end(message):
                     ended.add(place)
-                elif _is_record(message) and place not in found:
-                    found[place] = _record(message)
+                elif is_record(message) and place not in found:
+                    found[place] = topic_record(message)
                     consumer.incremental_unassign([TopicPartition(*place)])
     return list(found.values())
+
+
+def check_topic(settings: KafkaSettings, topic: str, *, timeout_s: float) -> int:
+    """Return how many partitions a topic has. Raises OutageError, and ConfigurationError when there is no such one."""
+    with closing(make_reader(settings)) as consumer:
+        return len(_partitions(consumer, topic, timeout_s))
 
 
 def _partitions(consumer: Consumer, topic: str, timeout_s: float) -> list[TopicPartition]:
@@ -123,6 +166,9 @@ def _places(
 ) -> list[TopicPartition]:
     if isinstance(start, Edge):
         return [TopicPartition(place.topic, place.partition, start.value) for place in partitions]
+    if isinstance(start, Mapping):
+        named = [(place.topic, place.partition) for place in partitions]
+        return [TopicPartition(*place, start.get(place, OFFSET_BEGINNING)) for place in named]
     wanted_ms = round(start.timestamp() * 1000)
     asked = [TopicPartition(place.topic, place.partition, wanted_ms) for place in partitions]
     try:
@@ -131,17 +177,18 @@ def _places(
         raise map_kafka_error(error.args[0]) from error
 
 
-def _at_end(message: Message) -> bool:
+def at_end(message: Message) -> bool:
+    """Tell the end of a partition from a record."""
     error = message.error()
     return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
 
 
-def _is_record(message: Message) -> bool:
+def is_record(message: Message) -> bool:
     """Tell records from events. Raises OutageError for what does not pass by itself."""
     error = message.error()
     if error is None:
         return True
-    if _at_end(message):
+    if at_end(message):
         return False
     if error.code() not in _PASSING:
         raise map_kafka_error(error)
@@ -149,7 +196,8 @@ def _is_record(message: Message) -> bool:
     return False
 
 
-def _record(message: Message) -> TopicRecord:
+def topic_record(message: Message) -> TopicRecord:
+    """Return a message that is a record, independent of the client library."""
     return TopicRecord(
         topic=message.topic() or "",
         partition=message.partition() or 0,
@@ -157,13 +205,5 @@ def _record(message: Message) -> TopicRecord:
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
-        headers=_headers(message),
+        headers=headers_of(message),
     )
-
-
-def _headers(message: Message) -> Headers | None:
-    try:
-        return list(cast("Headers", message.headers() or []))
-    except SystemError:
-        # The library cannot decode a header name that is not UTF-8.
-        return None

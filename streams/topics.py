@@ -91,6 +91,9 @@ class TopicKinds(BaseModel):
     deadletters: TopicRules
     emr: TopicRules | None = None  # null, as in files of the time before there were such topics: the built-in ones
     models: TopicRules | None = None
+    replay: TopicRules | None = None
+    replays: TopicRules | None = None
+    commands: TopicRules | None = None
     alerts: TopicRules
 
 
@@ -104,10 +107,16 @@ class TopicsFile(BaseModel):
 
     def rules(self, topic: str) -> TopicRules:
         """Return the rules of one topic of ours."""
-        name = topic.partition(".")[0]
+        name = _kind(topic)
         kind: TopicRules = getattr(self.kinds, name) or getattr(load_topics_file(None).kinds, name)
         override = self.topics.get(topic)
         return kind if override is None else kind.model_copy(update=override.model_dump(exclude_unset=True))
+
+
+def _kind(topic: str) -> str:
+    if topic in {topics.REPLAY_COMMANDS, topics.REPLAY_ANSWERS}:
+        return "commands"
+    return "replay" if topic.endswith(topics.REPLAY_SUFFIX) else topic.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +170,28 @@ def load_topics_file(path: Path | None) -> TopicsFile:
 
 
 def topics_of(pipelines: Iterable[PipelineDefinition | str]) -> list[str]:
-    """List the topics of some pipelines, and the one that all share.
+    """List the topics of some pipelines, and those that all share.
 
     Of a pipeline that is given by name alone, only those that every pipeline has.
     """
-    return [topic for pipeline in pipelines for topic in _topics_of(pipeline)] + [topics.ALERTS]
+    return [topic for pipeline in pipelines for topic in _topics_of(pipeline)] + list(topics.SHARED)
+
+
+_OF_EVERY_PIPELINE: Final = (
+    topics.frames,
+    topics.results,
+    topics.artifacts,
+    topics.dead_letters,
+    topics.parked,
+    topics.frames_replay,
+    topics.results_replay,
+    topics.replays,
+)
 
 
 def _topics_of(pipeline: PipelineDefinition | str) -> list[str]:
     name = pipeline if isinstance(pipeline, str) else pipeline.name
-    found = [kind(name) for kind in (topics.frames, topics.results, topics.artifacts, topics.dead_letters)]
+    found = [kind(name) for kind in _OF_EVERY_PIPELINE]
     if isinstance(pipeline, str):
         return found
     if pipeline.emr:

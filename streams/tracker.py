@@ -50,6 +50,11 @@ class Record:
         """Whether the assignment under which the record was fetched still stands."""
         return self._partition.held
 
+    @property
+    def newer(self) -> int:
+        """How many offsets were seen behind this one in its partition; markers of transactions are among them."""
+        return max(self._partition.log_end - self.offset - 1, 0)
+
     def finish(self) -> None:
         """State that all the record gives rise to is acknowledged; from any thread. A second time changes nothing."""
         if not self._finished:
@@ -68,6 +73,7 @@ class TrackedPartition:
         "behind_since",
         "held",
         "last_ms",
+        "log_end",
         "partition",
         "position",
         "records",
@@ -82,6 +88,7 @@ class TrackedPartition:
         self.held = True
         self.position: int | None = None  # the next offset to read
         self.last_ms: int | None = None  # append time of the last record read
+        self.log_end = 0  # as the last fetch saw it
         self.behind_since: float | None = None  # when more was first seen in the log than was read; `lag.py` keeps it
         self.records = 0
         self.size_bytes = 0
@@ -123,8 +130,12 @@ class TrackedPartition:
 
     def committable(self) -> int | None:
         """Return the offset to commit, or None when there is nothing new."""
-        offset = self._unfinished[0][0] if self._unfinished else self.position
+        offset = self.safe_offset()
         return None if offset is None or offset == self._committed else offset
+
+    def safe_offset(self) -> int | None:
+        """Return the lowest unfinished offset, or None when nothing has been read."""
+        return self._unfinished[0][0] if self._unfinished else self.position
 
     def mark_committed(self, offset: int | None) -> None:
         """Remember what was handed to the broker; None forgets it, so that it is tried again."""
@@ -163,10 +174,11 @@ class Tracker:
         """What they count for together against the bound on memory."""
         return sum(partition.size_bytes for partition in self.held())
 
-    def assign(self, topic: str, partition: int) -> None:
+    def assign(self, topic: str, partition: int) -> TrackedPartition:
         """Begin an assignment of a partition."""
         with self.changed:
-            self._partitions[topic, partition] = TrackedPartition(self, topic, partition)
+            tracked = self._partitions[topic, partition] = TrackedPartition(self, topic, partition)
+            return tracked
 
     def revoke(self, topic: str, partition: int) -> int:
         """End the assignment of a partition; return how many records in hand are given back with it."""

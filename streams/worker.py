@@ -19,8 +19,10 @@ from sightline.runtime.log import get_logger
 from streams.claims import Claims
 from streams.deadletters import DeadLetters
 from streams.offload import ARTIFACT_LIMIT_BYTES, Offload
-from streams.publisher import Outgoing, Publisher
+from streams.publisher import Outgoing, Publishes
+from streams.skipping import skipped_answer
 from streams.tracker import Record
+from streams.watch import Unwatched, Watches
 
 _log = get_logger(__name__)
 # A failure that nobody foresaw is tried this often on its input alone before that input leaves.
@@ -42,19 +44,25 @@ Answer = Success | Failure | Rejected
 class WorkerHandler:
     """One pipeline's worker, behind `streams.loop.Loop`.
 
-    `check_models` raises OutageError while a model that the pipeline needs is not loaded.
+    `check_models` raises OutageError while a model that the pipeline needs is not loaded. `parse` makes a frame of a
+    record, or raises InputError. `skip` says why a frame is not looked at, or None. `label` stands in metrics in place
+    of the pipeline's name. `watch` is told what is in hand.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- named one by one in the composition root, and nowhere else
         self,
         context: Context,
         *,
         claims: Claims,
         offload: Offload,
-        publisher: Publisher,
+        publisher: Publishes,
         dead_letters: DeadLetters,
         faults: Faults,
         check_models: Callable[[], None],
+        parse: Callable[[Record], Frame] | None = None,
+        skip: Callable[[Frame, Record], str | None] | None = None,
+        label: str | None = None,
+        watch: Watches | None = None,
     ) -> None:
         self._context = context
         self._check_models = check_models
@@ -64,6 +72,10 @@ class WorkerHandler:
         self._dead_letters = dead_letters
         self._faults = faults
         self._pipeline = context.pipeline.name
+        self._parse = parse or _parse
+        self._skip = skip or (lambda *_: None)
+        self._label = label or self._pipeline
+        self._watch = watch or Unwatched()
 
     def prepare(self, records: Sequence[Record]) -> list[Answer]:
         """Parse, fetch what is claimed, process; one answer a record, in order. Raises OutageError."""
@@ -72,15 +84,20 @@ class WorkerHandler:
         inline: dict[int, Frame] = {}
         for index, record in enumerate(records):
             try:
-                frame = _parse(record)
+                frame = self._parse(record)
             except InputError as error:
                 answers[index] = Rejected(error)
                 continue
-            if frame.dataref is None:
+            if (reason := self._skip(frame, record)) is not None:
+                answers[index] = skipped_answer(frame, self._pipeline, reason, self._context.now())
+            elif (blame := self._watch.blamed(record)) is not None:
+                answers[index] = Rejected(blame, frame)
+            elif frame.dataref is None:
                 inline[index] = frame
             else:
-                answers[index] = self._claimed(frame, frame.dataref)
-        answers.update(zip(inline, self._process(list(inline.values())), strict=True))
+                answers[index] = self._claimed(frame, frame.dataref, record)
+        outcomes = self._process(list(inline.values()), [records[index] for index in inline])
+        answers.update(zip(inline, outcomes, strict=True))
         return [answers[index] for index in range(len(records))]
 
     def deliver(self, records: Sequence[Record], prepared: list[Answer]) -> None:
@@ -104,17 +121,25 @@ class WorkerHandler:
                 self._dead_letters.send(self._pipeline, record, answer.error, finish, frame_id)
         self._faults.passing(AFTER_PRODUCE)
 
-    def _claimed(self, frame: Frame, dataref: str) -> Answer:
+    def _claimed(self, frame: Frame, dataref: str, record: Record) -> Answer:
         """Claimed pictures are fetched and processed one by one: they are the large ones."""
         try:
             value = self._claims.fetch(dataref, self._context.pipeline.input.max_bytes)
         except InputError as error:
             return Rejected(error, frame)
-        outcome = self._process([replace(frame, value=value)])[0]
+        outcome = self._process([replace(frame, value=value)], [record])[0]
         # The outcome waits for its turn to be published; the fetched bytes need not wait with it.
         return replace(outcome, frame=frame)
 
-    def _process(self, frames: list[Frame]) -> list[Outcome]:
+    def _process(self, frames: list[Frame], records: Sequence[Record]) -> list[Outcome]:
+        """Process a batch, and have it known that its records are in hand: native code might not come back."""
+        if not frames:
+            return []
+        with self._watch.over(records):
+            self._faults.meet(frame.value for frame in frames)
+            return self._process_together(frames)
+
+    def _process_together(self, frames: list[Frame]) -> list[Outcome]:
         """Process a batch; one that fails in a way that nobody foresaw is tried frame by frame."""
         try:
             return process(frames, self._context)
@@ -166,15 +191,17 @@ class WorkerHandler:
 
     def _count(self, record: Record, success: Success) -> None:
         result = success.result
-        metrics.RESULTS.labels(self._pipeline, result.verdict or "").inc()
+        metrics.RESULTS.labels(self._label, result.verdict or "").inc()
+        if result.kind == "skipped":
+            metrics.FRAMES_SKIPPED.labels(self._label, (result.summary or {}).get("skipped", "gate")).inc()
         made_s = (result.processed_at - from_timestamp_ms(record.timestamp_ms)).total_seconds()
-        metrics.LATENCY_SECONDS.labels(self._pipeline).observe(max(made_s, 0.0))
+        metrics.LATENCY_SECONDS.labels(self._label).observe(max(made_s, 0.0))
         if success.shadow is not None:
             other = success.shadow.result
             for kind in ("failed",) if other is None else differences(result, other):
-                metrics.SHADOW_DIFFERENCES.labels(self._pipeline, kind).inc()
+                metrics.SHADOW_DIFFERENCES.labels(self._label, kind).inc()
         for stage, milliseconds in (result.timings_ms or {}).items():
-            metrics.STAGE_SECONDS.labels(self._pipeline, stage).observe(milliseconds / 1000)
+            metrics.STAGE_SECONDS.labels(self._label, stage).observe(milliseconds / 1000)
 
 
 def _is_too_large(outgoing: Outgoing) -> bool:

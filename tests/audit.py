@@ -7,18 +7,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from confluent_kafka import Message as KafkaMessage
 
+from schemas import topics
 from schemas.deadletter import original_headers, parse_dead_letter
 from schemas.errors import InputError
 from schemas.frame import Origin, parse_frame
 from schemas.headers import Headers
+from sightline.runtime.objectstore import ObjectNotFoundError
 from tests.world import Published, World
 
 Place = tuple[str, int, int]
+_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def _letters_intact(evidence: Evidence) -> Iterable[str]:
 def _objects_intact(evidence: Evidence) -> Iterable[str]:
     for key, sha256 in evidence.artifact_rows:
         if key not in evidence.objects:
-            yield f"lost: no object {key}"
+            yield f"missing: no object {key}"
         elif evidence.objects[key] != sha256:
             yield f"changed: object {key}"
     values = {letter.dl_id: letter.value for letter in evidence.topic_letters}
@@ -121,7 +125,7 @@ def _objects_intact(evidence: Evidence) -> Iterable[str]:
         if letter_key is None or value is None:
             continue
         if letter_key not in evidence.objects:
-            yield f"lost: no object {letter_key} of dead letter {dl_id}"
+            yield f"missing: no object {letter_key} of dead letter {dl_id}"
         elif evidence.objects[letter_key] != hashlib.sha256(value).hexdigest():
             yield f"changed: object {letter_key} of dead letter {dl_id}"
 
@@ -146,32 +150,43 @@ def _frame_id(published: Published) -> str | None:
 
 
 def collect(world: World, published: Sequence[Published]) -> Evidence:
-    """Read all evidence of a world."""
+    """Read all evidence of a world about its live frames; the answers of replays stand apart."""
     rows = world.sql(
         "SELECT result_id::text, frame_id::text, origin_topic, origin_partition, origin_offset, variant FROM results"
-        " WHERE pipeline = :pipeline"
+        " WHERE pipeline = :pipeline AND replay_id IS NULL"
     )
     letters = world.sql(
         "SELECT dl_id::text, origin_topic, origin_partition, origin_offset, object_key FROM dead_letters"
-        " WHERE pipeline = :pipeline"
+        " WHERE pipeline = :pipeline AND replay_id IS NULL"
     )
     artifacts = world.sql(
         "SELECT DISTINCT a.key, a.sha256 FROM artifacts a JOIN results r USING (result_id, captured_at)"
         " WHERE r.pipeline = :pipeline"
     )
     keys = [key for key, _ in artifacts] + [row[4] for row in letters if row[4] is not None]
-    stored = {key for key in keys if world.store.stat(key) is not None}
-    objects = {key: hashlib.sha256(world.store.get(key, max_bytes=64 * 1024 * 1024)).hexdigest() for key in stored}
+    with ThreadPoolExecutor(_READERS) as readers:
+        digests = dict(zip(keys, readers.map(lambda key: _digest(world, key), keys), strict=True))
+    objects = {key: digest for key, digest in digests.items() if digest is not None}
+    replayed = topics.frames_replay(world.pipeline)
+    topic_letters = [read_letter(message) for message in world.dead_letters()]
     return Evidence(
         published=list(published),
-        topic_results=world.results(),
-        topic_letters=[read_letter(message) for message in world.dead_letters()],
+        topic_results=[result for result in world.results() if result.get("replay_id") is None],  # or promoted
+        topic_letters=[letter for letter in topic_letters if letter.origin[0] != replayed],
         result_rows=[(row[0], row[1], (row[2], row[3], row[4])) for row in rows if row[5] == "live"],
         letter_rows=[(row[0], (row[1], row[2], row[3]), row[4]) for row in letters],
         artifact_rows=[(key, sha256) for key, sha256 in artifacts],
         objects=objects,
         shadow_rows=[(row[0], row[1]) for row in rows if row[5] == "shadow"],
     )
+
+
+def _digest(world: World, key: str) -> str | None:
+    """Return the SHA-256 of a stored object, or None where there is none."""
+    try:
+        return hashlib.sha256(world.store.get(key, max_bytes=64 * 1024 * 1024)).hexdigest()
+    except ObjectNotFoundError:
+        return None
 
 
 def read_letter(message: KafkaMessage) -> LetterCopy:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import S3, SERVICE_FIXTURES, Kafka, Postgres, restart_what_is_down, serve
+from tests.services import (
+    S3,
+    SERVICE_FIXTURES,
+    Kafka,
+    Postgres,
+    make_kafka,
+    make_postgres,
+    make_s3,
+    restart_what_is_down,
+    serve,
+)
 from tests.world import World, make_world
 
 pytest_plugins = ["pytester"]
@@ -15,21 +25,21 @@ pytest_plugins = ["pytester"]
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
     """Apache Kafka: `bootstrap`, `stop()`, `kill()`, `start()`."""
-    with serve(Kafka) as service:
+    with serve(make_kafka) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """PostgreSQL with an empty database: `url`, `stop()`, `kill()`, `start()`."""
-    with serve(Postgres) as service:
+    with serve(make_postgres) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
     """An S3 server with a bucket: `endpoint_url`, `access_key`, `secret_key`, `bucket`, `client()`, the verbs."""
-    with serve(S3) as service:
+    with serve(make_s3) as service:
         yield service
 
 

@@ -11,11 +11,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import (
@@ -116,15 +118,30 @@ class Running:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 
+    @property
+    def working_pid(self) -> int:
+        """The process that does the work: a worker has a supervisor before it, which `process` is."""
+        children = psutil.Process(self.process.pid).children()
+        return children[0].pid if children else self.process.pid
+
     def rss_bytes(self) -> int:
-        """Return the most memory that the process has had resident."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) * 1024
+        """Return the most memory that the process has had resident, a worker's supervisor included."""
+        total = 0
+        for pid in {self.process.pid, self.working_pid}:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+            found = re.search(r"VmHWM:\s+(\d+) kB", status)
+            assert found is not None
+            total += int(found[1]) * 1024
+        return total
+
+    def freeze(self) -> int:
+        """Stop the process that works as SIGSTOP does, and return its id; a worker's supervisor passes SIGCONT on."""
+        pid = self.working_pid
+        os.kill(pid, signal.SIGSTOP)
+        return pid
 
     def kill(self) -> None:
-        """End the process as `kill -9` does."""
+        """End the process as `kill -9` does; a worker's goes with its supervisor."""
         self.process.kill()
         self._reap()
 
@@ -161,6 +178,8 @@ class FrameProducer:
         self._producer = Producer({
             "bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True,
             "message.max.bytes": 20_000_000, "queue.buffering.max.kbytes": 100_000,
+            # That a broker is away is known to those who stopped it; a failure to deliver is raised all the same.
+            "log_level": 2,
         })  # fmt: skip
 
     def send(self, value: bytes | None, headers: Headers, key: bytes | None = SOURCE_AS_KEY) -> None:
@@ -381,6 +400,15 @@ def read_topic(bootstrap: str, topic: str) -> list[KafkaMessage]:
         reader.close()
 
 
+def define_pipeline(folder: Path, like: str) -> str:
+    """Write the definition of the built-in pipeline `like` under a new name, and return that."""
+    name = f"{like}-{uuid.uuid4().hex[:8]}"
+    definition = (BUILT_IN / like / "pipeline.yaml").read_text(encoding="utf-8")
+    definition = definition.replace(f"name: {like}\n", f"name: {name}\n")
+    (folder / f"{name}.yaml").write_text(definition, encoding="utf-8")
+    return name
+
+
 @contextmanager
 def make_world(
     folder: Path, bootstrap: str, database_url: str, objects_url: str, s3: Mapping[str, str], like: str = "civic"
@@ -390,12 +418,9 @@ def make_world(
     `s3` holds `endpoint_url`, `access_key` and `secret_key`; `like` is the built-in pipeline whose definition is
     taken over.
     """
-    pipeline = f"{like}-{uuid.uuid4().hex[:8]}"
     pipelines = folder / "pipelines"
     pipelines.mkdir(parents=True)
-    definition = (BUILT_IN / like / "pipeline.yaml").read_text(encoding="utf-8")
-    definition = definition.replace(f"name: {like}\n", f"name: {pipeline}\n")
-    (pipelines / f"{pipeline}.yaml").write_text(definition, encoding="utf-8")
+    pipeline = define_pipeline(pipelines, like)
     database = f"test_{uuid.uuid4().hex[:8]}"
     server = database_engine(database_url, application_name="tests")
     with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -428,8 +453,12 @@ def make_world(
         bootstrap,
     )
     try:
-        world.run("topics", "apply", pipeline, "--yes")
-        world.run("db", "upgrade")
+        # Side by side: a start of the command line takes longest.
+        with ThreadPoolExecutor() as both:
+            for done in [
+                both.submit(world.run, *what) for what in (("topics", "apply", pipeline, "--yes"), ("db", "upgrade"))
+            ]:
+                done.result()
         yield world
     finally:
         world.stop()

@@ -46,14 +46,26 @@ class LocalService(ABC):
 
         Raises ConfigurationError when a tool is missing, OutageError when the service does not come up.
         """
-        if self.running:
-            return
+        if not self.running:
+            self.launch()
+            self.wait_until_up()
+
+    def launch(self) -> None:
+        """Start without waiting: members of a cluster answer only once there are enough of them.
+
+        With `die_with_us` its life is tied to the calling thread: call from one that lives on.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
         self._child = spawn(
             self.command(), self.log, env=self.environment(), user=self.user(), die_with_us=self._die_with_us
         )
         self.process = ProcessId.of(self._child.pid)
+
+    def wait_until_up(self) -> None:
+        """Wait until what `launch` started answers. Raises OutageError when it does not come up."""
+        if self._child is None:
+            raise OutageError(self.name, "was not started here")
         try:
             wait_until_ready(self.name, self._child, self.answers, self.log, self.start_timeout_s)
             self.settle()
@@ -72,6 +84,19 @@ class LocalService(ABC):
         if self.process is not None:
             self.process.kill()
         self._gone()
+
+    def freeze(self) -> None:
+        """Stop it in the middle of what it does, as a machine without a breath of time does: SIGSTOP."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        process = None if self.process is None else self.process.find()
+        if process is not None:
+            process.send_signal(number)
 
     def attach(self, process: ProcessId) -> None:
         """Take over a process that an earlier run started and wrote down."""

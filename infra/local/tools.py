@@ -1,4 +1,4 @@
-"""Kafka's jars and the S3 server, fetched once into a cache folder that all checkouts share."""
+"""Kafka's jars, the S3 server and a proxy, fetched once into a cache folder that all checkouts share."""
 
 import fcntl
 import os
@@ -17,6 +17,7 @@ from schemas.errors import ConfigurationError, OutageError
 KAFKA_FOLDER = Path(__file__).resolve().parents[1] / "kafka"
 _POM_NAMES = {"m": "http://maven.apache.org/POM/4.0.0"}
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"
 
 INSTALL_JAVA = "apt-get install default-jre-headless (Java 17 or newer)"
 INSTALL_MAVEN = "apt-get install maven"
@@ -53,25 +54,34 @@ def kafka_jars() -> Path:
 
 def versitygw() -> Path:
     """Return the S3 server's program; the first call builds it with Go (about three minutes)."""
-    program = cache_folder() / "bin" / "versitygw"
-    found = shutil.which("versitygw")
+    return _built_with_go("versitygw", VERSITYGW, "the S3 server versitygw: about three minutes")
+
+
+def toxiproxy() -> Path:
+    """Return the program that disturbs connections; the first call builds it with Go (a minute)."""
+    return _built_with_go("toxiproxy-server", TOXIPROXY, "toxiproxy: about a minute", made_as="server")
+
+
+def _built_with_go(program_name: str, module: str, what: str, made_as: str | None = None) -> Path:
+    program = cache_folder() / "bin" / program_name
+    found = shutil.which(program_name)
     if found is not None and not program.exists():
         return Path(found)
-    with _lock("versitygw"):
+    with _lock(program_name):
         if not program.exists():
-            go = require_tool("go", "building the S3 server versitygw", INSTALL_GO)
-            print("building the S3 server versitygw: about three minutes, once", file=sys.stderr)
+            go = require_tool("go", f"building {program_name}", INSTALL_GO)
+            print(f"building {what}, once", file=sys.stderr)
             with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
-                _run("versitygw", [go, "install", VERSITYGW], {"GOBIN": scratch, "CGO_ENABLED": "0"})
+                _run(program_name, [go, "install", module], {"GOBIN": scratch, "CGO_ENABLED": "0"})
                 program.parent.mkdir(exist_ok=True)
-                (Path(scratch) / "versitygw").rename(program)
+                (Path(scratch) / (made_as or program_name)).rename(program)
     return program
 
 
 def fetch_all() -> None:
     """Fetch and build everything that is not there. Raises ConfigurationError with all missing tools in one line."""
     missing = []
-    for fetch in (java, kafka_jars, versitygw):
+    for fetch in (java, kafka_jars, versitygw, toxiproxy):
         try:
             fetch()
         except ConfigurationError as error:

@@ -1,59 +1,48 @@
-"""`sightline deadletters`: what failed, why, and its original bytes."""
+"""`sightline deadletters`: what failed, why, its original bytes, and what to do about it."""
 
 import base64
 import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from schemas.errors import ConfigurationError
+from sightline.cli.deadletter_acts import park, purge, redrive
+from sightline.cli.deadletter_options import Chosen, FromTopic, choosing
 from sightline.cli.deadletter_sources import DatabaseSource, DeadLetterSource, Row, TopicSource, original_value
 from sightline.cli.exits import WORK_FAILED
 from sightline.cli.files import STANDARD_INPUT
-from sightline.cli.options import AsJson, Timeout, parse_moment
+from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_json, print_line, print_note, print_table
 from sightline.cli.pipelines import check_name
 from sightline.cli.start import start
 from sightline.runtime.settings import Settings
-from sinks.postgres.reader import DeadLetterFilter
 
-deadletters = typer.Typer(help="List, show and save what failed.", no_args_is_help=True)
+deadletters = typer.Typer(
+    help="List, show, save and count what failed; send it again, park it, purge it.", no_args_is_help=True
+)
 _TIMEOUT_S = 15.0
+_LIMIT = 50
 _COLUMNS = ("dl_time", "pipeline", "stage", "code", "source", "state", "dl_id")
+_STATES = ("open", "redriven", "resolved", "parked", "purged")
 _STANDARD_OUTPUT = STANDARD_INPUT
-
-FromTopic = Annotated[
-    str | None,
-    typer.Option("--from-topic", metavar="PIPELINE", help="Read this pipeline's topic in place of the database."),
-]
-Id = Annotated[str, typer.Argument(metavar="ID", help="A dead letter's id, as [bold]list[/bold] prints it.")]
 
 
 @deadletters.command("list")
-def list_(  # noqa: PLR0913 -- each is one option of the command line
-    *,
-    pipeline: Annotated[str | None, typer.Option("--pipeline", help="Of this pipeline only.")] = None,
-    code: Annotated[str | None, typer.Option("--code", help="With this error code only.")] = None,
-    stage: Annotated[str | None, typer.Option("--stage", help="That failed in this stage only.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Of this camera only.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="That failed at this ISO 8601 time or later.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="open, redriven, resolved, parked or purged.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="This many at most, the newest first.")] = 50,
-    from_topic: FromTopic = None,
-    timeout_s: Timeout = _TIMEOUT_S,
-    as_json: AsJson = False,
+@choosing
+def list_(
+    *, chosen: Chosen, from_topic: FromTopic = None, timeout_s: Timeout = _TIMEOUT_S, as_json: AsJson = False
 ) -> None:
-    """List dead letters, the newest first.
+    """List dead letters, the newest first; 50 at most, unless told.
 
     Example: [bold]sightline deadletters list --pipeline civic --state open --since 2026-03-01[/bold]
     """
-    moment = None if since is None else parse_moment("--since", since)
-    wanted = DeadLetterFilter(pipeline, code, stage, source, state, moment)
-    rows = _source(start(), from_topic, timeout_s).select(wanted, limit)
+    rows = _source(start(), from_topic, timeout_s).select(chosen.filter(), chosen.limit or _LIMIT)
     if as_json:
         for row in rows:
             print_json(_facts(row))
@@ -65,45 +54,93 @@ def list_(  # noqa: PLR0913 -- each is one option of the command line
 
 
 @deadletters.command()
-def show(*, dl_id: Id, from_topic: FromTopic = None, timeout_s: Timeout = _TIMEOUT_S, as_json: AsJson = False) -> None:
-    """Show everything that is known of one dead letter, with the original's headers.
+@choosing
+def show(
+    *, chosen: Chosen, from_topic: FromTopic = None, timeout_s: Timeout = _TIMEOUT_S, as_json: AsJson = False
+) -> None:
+    """Show everything that is known of dead letters, with the original's headers and what was done to each.
 
     Example: [bold]sightline deadletters show 0f8b1c52-…[/bold]
     """
-    row = _find(_source(start(), from_topic, timeout_s), dl_id)
-    facts = _facts(row)
-    if as_json:
-        print_json(facts)
-        return
-    headers = facts.pop("headers")
-    print_table(("FACT", "VALUE"), sorted(facts.items()))
-    print_line("")
-    print_table(("HEADER", "VALUE"), [(header["name"], header["value"]) for header in headers])
+    chosen.insist()
+    source = _source(start(), from_topic, timeout_s)
+    rows, missing = _find(source, chosen)
+    for row in rows:
+        facts = _facts(row) | {"actions": [_filled(action) for action in source.actions(row["dl_id"])]}
+        if as_json:
+            print_json(facts)
+        else:
+            _print_facts(facts)
+    if missing:
+        raise typer.Exit(WORK_FAILED)
 
 
 @deadletters.command()
+@choosing
 def save(
     *,
-    dl_id: Id,
-    output: Annotated[str, typer.Option("--output", "-o", help="A new file; - is standard output.")] = "-",
+    chosen: Chosen,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A new file, or a folder for many; - is standard output.")
+    ] = "-",
     from_topic: FromTopic = None,
     timeout_s: Timeout = _TIMEOUT_S,
 ) -> None:
-    """Save the original bytes of a dead letter: from the object store, else from the topic.
+    """Save the original bytes of dead letters: from the object store, else from the topic.
 
-    Example: [bold]sightline deadletters save 0f8b1c52-… -o broken.jpg[/bold]
+    In a folder each file is called by its dead letter's id.
+
+    Examples: [bold]sightline deadletters save 0f8b1c52-… -o broken.jpg[/bold],
+    [bold]sightline deadletters save --code picture_corrupt -o broken/[/bold]
     """
+    chosen.insist()
     settings = start()
-    row = _find(_source(settings, from_topic, timeout_s), dl_id)
-    value = original_value(row, settings, timeout_s)
-    if value is None:
-        print_note("there are no bytes: the record had no value, or retention has taken it")
+    rows, missing = _find(_source(settings, from_topic, timeout_s), chosen)
+    folder = Path(output) if output.endswith(os.sep) or Path(output).is_dir() else None
+    if len(rows) > 1 and folder is None:
+        raise ConfigurationError("--output", f"must be a folder: {len(rows)} dead letters are chosen")
+    lacking = 0
+    for row in rows:
+        value = original_value(row, settings, timeout_s)
+        if value is None:
+            lacking += 1
+            print_note(f"{row['dl_id']}: there are no bytes: the record had no value, or they are gone")
+        elif output == _STANDARD_OUTPUT:
+            sys.stdout.buffer.write(value)
+        else:
+            path = Path(output) if folder is None else folder / row["dl_id"]
+            _write(path, value)
+            print_note(f"{len(value)} bytes written to {path}")
+    if missing or lacking:
         raise typer.Exit(WORK_FAILED)
-    if output == _STANDARD_OUTPUT:
-        sys.stdout.buffer.write(value)
-    else:
-        _write(Path(output), value)
-        print_note(f"{len(value)} bytes written to {output}")
+
+
+@deadletters.command()
+@choosing
+def stats(
+    *, chosen: Chosen, from_topic: FromTopic = None, timeout_s: Timeout = _TIMEOUT_S, as_json: AsJson = False
+) -> None:
+    """Count dead letters by day (UTC), code, stage and camera, with how many of them are in which state.
+
+    Example: [bold]sightline deadletters stats --pipeline civic --since 2026-03-01[/bold]
+    """
+    counts = _source(start(), from_topic, timeout_s).count(chosen.filter())[: chosen.limit]
+    if as_json:
+        for one in counts:
+            print_json(asdict(one))
+        return
+    states = [] if from_topic is not None else _STATES
+    print_table(
+        ("DAY", "STAGE", "CODE", "SOURCE", "COUNT", *(state.upper() for state in states)),
+        [
+            (one.day, one.stage, one.code, one.source, one.count, *(one.states.get(state, 0) for state in states))
+            for one in counts
+        ],
+    )
+
+
+for _command in (redrive, park, purge):
+    deadletters.command()(choosing(_command))
 
 
 def _source(settings: Settings, from_topic: str | None, timeout_s: float) -> DeadLetterSource:
@@ -114,17 +151,40 @@ def _source(settings: Settings, from_topic: str | None, timeout_s: float) -> Dea
     return DatabaseSource(settings.database_url())
 
 
-def _find(source: DeadLetterSource, dl_id: str) -> Row:
-    row = source.find(dl_id)
-    if row is None:
+def _find(source: DeadLetterSource, chosen: Chosen) -> tuple[list[Row], bool]:
+    """Return the dead letters chosen, and whether any that was named is not there, which is said."""
+    ids = list(dict.fromkeys(chosen.ids or ()))
+    if len(ids) == 1 and chosen == Chosen(ids=chosen.ids):
+        row = source.find(ids[0])
+        rows = [] if row is None else [row]
+    else:
+        rows = source.select(replace(chosen, ids=ids or None).filter(), chosen.limit)
+    found = {row["dl_id"] for row in rows}
+    missing = [dl_id for dl_id in ids if dl_id not in found]
+    for dl_id in missing:
         print_note(f"there is no dead letter {dl_id}")
-        raise typer.Exit(WORK_FAILED)
-    return row
+    return rows, bool(missing)
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    headers, actions = facts.pop("headers"), facts.pop("actions")
+    print_table(("FACT", "VALUE"), sorted(facts.items()))
+    print_line("")
+    print_table(("HEADER", "VALUE"), [(header["name"], header["value"]) for header in headers])
+    if actions:
+        names = ("acted_at", "actor", "action", "outcome", "target_topic", "target_partition", "target_offset")
+        print_line("")
+        print_table([name.upper() for name in names], [[action.get(name) for name in names] for action in actions])
+    print_line("")
+
+
+def _filled(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _facts(row: Row) -> dict[str, Any]:
     """Return a row as JSON can hold it: headers as text where they are, else as base64; so is the key."""
-    facts = {name: value for name, value in row.items() if name not in {"headers", "key"} and value is not None}
+    facts = {name: value for name, value in _filled(row).items() if name not in {"headers", "key"}}
     key = row["key"]
     if key is not None:
         facts["key"] = _text_or_base64(bytes(key))
@@ -151,6 +211,7 @@ def _text_or_base64(data: bytes) -> str:
 def _write(path: Path, value: bytes) -> None:
     """Write a new file for its owner alone: what failed may be personal. Raises ConfigurationError."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(value)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -48,8 +49,24 @@ def main() -> None:
 
 def exit_code(arguments: list[str]) -> int:
     """Run one command; return its exit code. Says in one line on standard error what went wrong."""
+    if arguments[:1] == ["worker"] and not {"-h", "--help"}.intersection(arguments):
+        return _code_of(lambda: _run_supervised(arguments))
+    return _run(arguments)
+
+
+def _run_supervised(arguments: Sequence[str]) -> int:
+    from sightline.cli.supervised import run_supervised  # noqa: PLC0415 -- settings take longer to import than help
+
+    return run_supervised(arguments, _run)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    return _code_of(lambda: app(args=list(arguments), prog_name="sightline", standalone_mode=False))
+
+
+def _code_of(act: Callable[[], object]) -> int:
     try:
-        answer = app(args=arguments, prog_name="sightline", standalone_mode=False)
+        answer = act()
         sys.stdout.flush()
     except (SightlineError, typer.TyperException) as error:
         return _fail(error)

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from schemas.errors import Code, ModelCode, Stage
+from schemas.errors import Code, ModelCode, ReplayCode, Stage
 from sightline.cli.lazy import COMMANDS, load_command
 from sightline.cli.main import app
 from sightline.runtime.metrics import metric_names
@@ -32,6 +32,11 @@ _CODES_INTRODUCTION = (
 _MODEL_CODES_INTRODUCTION = (
     "Why a model is refused: in the message of `sightline models` and of `sightline run`, as `code` in a worker's log, "
     "in the alert `model-refused`, and on the metric `sightline_models_refused_total`.\n"
+)
+
+_REPLAY_CODES_INTRODUCTION = (
+    "Why a command of another system is refused: `code` of its answer on `replay-answers`. A model's code, or one of "
+    "the first table, may stand there too.\n"
 )
 
 
@@ -118,6 +123,7 @@ def _settings_page() -> str:
 
 def _error_codes_page() -> str:
     codes = [(f"`{code.value}`", code.explanation) for code in Code]
+    of_replays = [(f"`{code.value}`", code.explanation) for code in ReplayCode]
     of_models = [(f"`{code.value}`", code.explanation) for code in ModelCode]
     stages = ", ".join(f"`{stage.value}`" for stage in Stage)
     return "\n".join(
@@ -130,6 +136,9 @@ def _error_codes_page() -> str:
             "## Models\n",
             _MODEL_CODES_INTRODUCTION,
             _table(("Code", "Meaning"), of_models),
+            "\n## Commands for replays\n",
+            _REPLAY_CODES_INTRODUCTION,
+            _table(("Code", "Meaning"), of_replays),
         ]
     )
 

@@ -40,7 +40,8 @@ def postgres(pipelines: Pipelines, http_port: HttpPort = None) -> None:
     runner = _Runner(settings, "postgres", AFTER_DATABASE)
     for pipeline in pipelines:
         rows = PostgresSink(engine, runner.clock.now)
-        runner.add(rows, pipeline, [topics.results(pipeline), topics.dead_letters(pipeline)])
+        results = [topics.results(pipeline), topics.results_replay(pipeline)]
+        runner.add(rows, pipeline, [*results, topics.dead_letters(pipeline)])
     runner.add(PostgresSink(engine, runner.clock.now), pipelines[0], [topics.ALERTS], label=topics.ALERTS)
     runner.run(http_port)
 

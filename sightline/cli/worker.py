@@ -3,10 +3,10 @@
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import cv2
 import pillow_heif
@@ -16,26 +16,32 @@ from processors.budget import PixelBudget
 from processors.outcome import Context
 from schemas import topics
 from schemas.errors import ConfigurationError
+from schemas.frame import Frame
 from schemas.pipeline import PipelineDefinition
+from sightline.cli.guarding import guarded, transactions_for
 from sightline.cli.loading import loader, max_frames, pinned_models
 from sightline.cli.pipelines import load_definition
+from sightline.cli.replay_worker import ReplayLoops
 from sightline.cli.resultcache import open_result_cache
+from sightline.cli.watched import health_page, open_watch, planned_faults
 from sightline.models.cache import ModelCache
 from sightline.models.store import open_model_store
 from sightline.runtime.clock import Clock, SystemClock
-from sightline.runtime.faults import Faults
 from sightline.runtime.log import configure_logging
 from sightline.runtime.objectstore import open_store
 from sightline.runtime.settings import Settings, load_settings
 from streams.alerts import Alarm
 from streams.claims import open_claims
 from streams.deadletters import DeadLetters
+from streams.guarded import Judged
 from streams.loop import BatchLimits, Loop
 from streams.models import ActivatedModels, FixedModels, WorkerModels
 from streams.offload import Offload
-from streams.process import Process
-from streams.publisher import Publisher
-from streams.worker import Answer, WorkerHandler
+from streams.process import Awaited, Process
+from streams.publisher import Publisher, Publishes
+from streams.skipping import Skipping
+from streams.tracker import Record
+from streams.worker import WorkerHandler
 
 HttpPort = Annotated[
     int | None, typer.Option(help="Serve /metrics and /health on this port; 0 takes a free one, printed.")
@@ -52,59 +58,108 @@ def worker(
             "there is one pipeline. Repeatable."
         ),
     ] = None,
+    *,
+    no_replay: Annotated[bool, typer.Option("--no-replay", help="Leave replays to other workers.")] = False,
+    only_replay: Annotated[bool, typer.Option("--only-replay", help="Work for replays, not live frames.")] = False,
 ) -> None:
     """Take frames, answer each with a result or a dead letter. Any number of workers share the load.
 
-    Models are those that `sightline models activate` put in force.
+    Models are those that `sightline models activate` put in force. Frames that are replayed have less priority: one is
+    taken only while no live frame is in hand.
 
     Examples: [bold]sightline worker civic --http-port 8080[/bold], [bold]sightline worker polyp banana[/bold]
     """
+    if no_replay and only_replay:
+        raise ConfigurationError("--no-replay", "with --only-replay nothing is left to do")
     settings = load_settings()
     definitions = [load_definition(name, settings) for name in pipelines]
     configure_logging(settings.log)
     _limit_native_threads(settings.worker.opencv_threads)
     clock = SystemClock()
-    faults = Faults(settings.fault.point)
+    faults, watch = planned_faults(settings), open_watch(settings)
     publisher = Publisher(settings.kafka, clock)
     store = None if settings.objects.url is None else open_store(settings.objects.url, settings.s3)
     offload = Offload(store)
     claims = open_claims(settings)
-    dead_letters = DeadLetters(publisher, offload, clock, process_name())
     pixels = PixelBudget(settings.worker.decoded_pixels)
     cache = open_result_cache(settings)
     pins = _pins(definitions, model or [])
     models: dict[str, WorkerModels] = {}
 
-    def loop(definition: PipelineDefinition) -> Loop[list[Answer]]:
-        group = topics.group("worker", definition.name)
-        alarm = Alarm(publisher, clock, group, definition.name)
-        in_force = models[definition.name] = _models(definition, pins[definition.name], settings, clock, alarm)
-        handler = WorkerHandler(
-            Context(definition, clock.now, time.perf_counter, pixels, in_force.lineup, cache),
+    def handler(
+        context: Context,
+        skip: Callable[[Frame, Record], str | None] | None = None,
+        parse: Callable[[Record], Frame] | None = None,
+        label: str | None = None,
+        out: Publishes = publisher,
+    ) -> WorkerHandler:
+        return WorkerHandler(
+            context,
             claims=claims,
             offload=offload,
-            publisher=publisher,
-            dead_letters=dead_letters,
+            publisher=out,
+            dead_letters=DeadLetters(out, offload, clock, process_name()),
             faults=faults,
-            check_models=in_force.check,
+            check_models=models[context.pipeline.name].check,
+            skip=skip,
+            parse=parse,
+            label=label,
+            watch=watch,
         )
-        frames = [topics.frames(definition.name)]
-        return Loop(settings.kafka, group, frames, handler, alarm, _limits(definition, settings), clock, faults)
 
-    loops = [loop(definition) for definition in definitions]
+    def context(definition: PipelineDefinition) -> Context:
+        lineup = models[definition.name].lineup
+        return Context(definition, clock.now, time.perf_counter, pixels, lineup, cache)
+
+    def live(definition: PipelineDefinition) -> Loop[Judged]:
+        group = topics.group("worker", definition.name)
+        alarm, transactions = alarms[definition.name], transactions_for(definition, settings, group, faults)
+        out = publisher if transactions is None else transactions.outbox
+        work = handler(context(definition), Skipping(definition, clock.now), out=out)
+        frames, limits = topics.frames(definition.name), _limits(definition, settings)
+        guard = guarded(work, frames, definition, settings, clock, Alarm(out, clock, group, definition.name))
+        return Loop(
+            settings.kafka, group, [frames], guard, alarm, limits, clock, faults, watch=watch, transactions=transactions
+        )
+
+    alarms = {name: Alarm(publisher, clock, topics.group("worker", name), name) for name in pins}
+    for definition in definitions:
+        name = definition.name
+        models[name] = _models(definition, pins[name], settings, clock, alarms[name])
+    loops = [] if only_replay else [live(definition) for definition in definitions]
+    replays = ReplayLoops(settings, clock, faults, publisher, [one.in_hand for one in loops], watch)
+    for definition in [] if no_replay else definitions:
+        replays.add(
+            context(definition),
+            _limits(definition, settings),
+            lambda path, parse, label, out: handler(path, parse=parse, label=label, out=out),
+        )
     with ExitStack() as stack:
         if cache is not None:
             stack.callback(cache.close)
-        for in_force in models.values():
-            in_force.start()
-        stack.callback(_stop_all, list(models.values()))
-        Process(loops, publisher, list(models.values())).run(http_port, announce)
+        followed: list[_Followed] = [*models.values(), *replays.cancellations]
+        for one in followed:
+            one.start()
+        stack.callback(_stop_all, followed)
+        Process([*loops, *replays.loops(alone=only_replay)], publisher, followed).run(*health_page(http_port, announce))
 
 
-def _stop_all(models: Sequence[WorkerModels]) -> None:
+class _Followed(Awaited, Protocol):
+    """What a worker follows in a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self) -> None:
+        """End; may block for seconds."""
+        ...
+
+
+def _stop_all(followed: Sequence[_Followed]) -> None:
     """End them side by side: each may take seconds, and SIGTERM gives the process ten in all."""
-    with ThreadPoolExecutor(len(models), thread_name_prefix="stop") as threads:
-        list(threads.map(lambda one: one.stop(), models))
+    with ThreadPoolExecutor(len(followed), thread_name_prefix="stop") as threads:
+        list(threads.map(lambda one: one.stop(), followed))
 
 
 def _pins(definitions: Sequence[PipelineDefinition], options: Sequence[str]) -> dict[str, list[str]]:
@@ -135,9 +190,9 @@ def _models(
 
 
 def _limit_native_threads(threads: int) -> None:
-    """Keep the decoders to their share of the cores, and their warnings about bad pictures out of our log."""
+    """Keep the decoders to their share of the cores, and what they say about bad pictures out of our log."""
     cv2.setNumThreads(threads)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     pillow_heif.options.DECODE_THREADS = threads
 
 

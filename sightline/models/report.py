@@ -1,46 +1,26 @@
 """The written report of an export: one JSON file for machines, one page for people that needs no other file."""
 
-import base64
 import html
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
-import numpy as np
-import simplejpeg
-
 from processors.decode.pictures import Pixels
 from processors.draw import draw_on
+from processors.draw.thumbnail import thumbnail
 from processors.infer.interface import Answer
 from schemas.errors import ConfigurationError
 from sightline.models.benchmark import Speed
 from sightline.models.export import Exported, ExportJob, VariantResult
 from sightline.models.gate import ComparedPicture
 from sightline.models.pictures import read_pixels
+from sightline.page import heads, page, passed_or_failed, picture_address
 
 JSON_FILE: Final = "report.json"
 PAGE_FILE: Final = "report.html"
 _SHOWN_SIDE: Final = 640
-_QUALITY: Final = 85
 _BYTES_IN_MB: Final = 1_000_000
-_STYLE: Final = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #1c2530; }
-h1 { font-size: 1.5rem; }
-h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #cdd5de; padding-top: 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { text-align: left; padding: .3rem .9rem .3rem 0; vertical-align: top; }
-th { font-weight: 600; border-bottom: 1px solid #cdd5de; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-.passed { color: #0b6b3a; }
-.failed { color: #b3261e; font-weight: 600; }
-.note { color: #55606c; }
-figure { margin: 1.2rem 0; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; }
-img { width: 100%; border: 1px solid #cdd5de; }
-figcaption { font-size: .9rem; overflow-wrap: anywhere; }
-"""
 
 
 def write_report(exported: Exported, job: ExportJob, folder: Path, added: Sequence[VariantResult]) -> Path:
@@ -52,11 +32,11 @@ def write_report(exported: Exported, job: ExportJob, folder: Path, added: Sequen
         folder.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(report_facts(exported, job, added), indent=2)
         (folder / JSON_FILE).write_text(facts + "\n", encoding="utf-8")
-        page = folder / PAGE_FILE
-        page.write_text(_page(exported, job, added), encoding="utf-8")
+        file = folder / PAGE_FILE
+        file.write_text(_page(exported, job, added), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(str(folder), f"cannot be written: {error.strerror}") from None
-    return page
+    return file
 
 
 def report_facts(exported: Exported, job: ExportJob, added: Sequence[VariantResult]) -> dict[str, Any]:
@@ -118,24 +98,19 @@ def _ratio(value: float, base: float) -> float | None:
 
 
 def _page(exported: Exported, job: ExportJob, added: Sequence[VariantResult]) -> str:
-    title = html.escape(f"Export of {job.weights.name}")
     intro = html.escape(
         f"{exported.task.value} model, SHA-256 {job.identity.source_digest}, exported and run as the original with "
         f"ultralytics {exported.ultralytics} on torch {exported.torch}; compared on {len(job.pictures)} pictures."
     )
     sections = "".join(_section(result, exported) for result in exported.results)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>'
-        f"<p>{intro}</p>{_summary(exported, added)}{sections}</body></html>\n"
-    )
+    return page(f"Export of {job.weights.name}", f"<p>{intro}</p>{_summary(exported, added)}{sections}")
 
 
 def _summary(exported: Exported, added: Sequence[VariantResult]) -> str:
-    heads = ("variant", "gate", "added", "MB", "of FP32", "ms a picture, batch 1", "of FP32", "runs on")
+    names = ("variant", "gate", "added", "MB", "of FP32", "ms a picture, batch 1", "of FP32", "runs on")
     baseline = exported.results[0]
     rows = "".join(_summary_row(result, baseline, result in added) for result in exported.results)
-    return f"<table><tr>{_heads(heads)}</tr>{rows}</table>"
+    return f"<table><tr>{heads(names)}</tr>{rows}</table>"
 
 
 def _summary_row(result: VariantResult, baseline: VariantResult, added: bool) -> str:  # noqa: FBT001  # one of its cells
@@ -147,9 +122,9 @@ def _summary_row(result: VariantResult, baseline: VariantResult, added: bool) ->
         _times(speed, before),
     )
     numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-    name = html.escape(result.variant.value)
+    name, gate = html.escape(result.variant.value), passed_or_failed(result.passed)
     return (
-        f'<tr><td><a href="#{name}">{name}</a></td><td>{_mark(result.passed)}</td><td>{"yes" if added else "no"}</td>'
+        f'<tr><td><a href="#{name}">{name}</a></td><td>{gate}</td><td>{"yes" if added else "no"}</td>'
         f"{numbers}<td>{html.escape(result.provider)}</td></tr>"
     )
 
@@ -160,10 +135,6 @@ def _single(speeds: Sequence[Speed]) -> float:
 
 def _times(value: float, base: float) -> str:
     return f"{value / base:.2f}" if value and base else ""
-
-
-def _mark(passed: bool) -> str:  # noqa: FBT001  # the one thing it is about
-    return '<span class="passed">passed</span>' if passed else '<span class="failed">failed</span>'
 
 
 def _section(result: VariantResult, exported: Exported) -> str:
@@ -179,7 +150,7 @@ def _findings(result: VariantResult) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{html.escape(one.name)}</td><td>{html.escape(one.wanted)}</td><td>{html.escape(one.seen)}</td>"
-        f"<td>{_mark(one.passed)}</td></tr>"
+        f"<td>{passed_or_failed(one.passed)}</td></tr>"
         for one in result.verdict.findings
     )
     return f"<table><tr><th>demand</th><th>wanted</th><th>seen</th><th></th></tr>{rows}</table>"
@@ -194,12 +165,8 @@ def _speeds(result: VariantResult) -> str:
         f'<td class="number">{before.run_ms:.2f}</td><td class="number">{_times(one.run_ms, before.run_ms)}</td></tr>'
         for one, before in _speed_pairs(result)
     )
-    heads = ("batch", "prepare, ms", "run, ms", "read, ms", "FP32 run, ms", "of FP32")
-    return f"<p>A picture, by size of batch:</p><table><tr>{_heads(heads)}</tr>{rows}</table>"
-
-
-def _heads(heads: Sequence[str]) -> str:
-    return "".join(f"<th>{head}</th>" for head in heads)
+    names = ("batch", "prepare, ms", "run, ms", "read, ms", "FP32 run, ms", "of FP32")
+    return f"<p>A picture, by size of batch:</p><table><tr>{heads(names)}</tr>{rows}</table>"
 
 
 def _figures(worst: Sequence[ComparedPicture], exported: Exported) -> Iterator[str]:
@@ -220,7 +187,4 @@ def _drawn(pixels: Pixels, answer: Answer, exported: Exported) -> str:
     headline = f"{said.label} {said.probability:.3f}" if said is not None else None
     drawn = pixels.copy()
     draw_on(drawn, answer.detections or (), skeleton=exported.skeleton, headline=headline)
-    scale = min(1.0, _SHOWN_SIDE / max(pixels.shape[:2]))
-    small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else drawn
-    data = simplejpeg.encode_jpeg(np.ascontiguousarray(small, np.uint8), quality=_QUALITY, colorspace="BGR")
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return picture_address(thumbnail(drawn, _SHOWN_SIDE))

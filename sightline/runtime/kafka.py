@@ -84,7 +84,8 @@ def make_consumer(
         "auto.offset.reset": "error",
         "partition.assignment.strategy": "range",
         "session.timeout.ms": SESSION_TIMEOUT_MS,
-        "heartbeat.interval.ms": 1_000,
+        # Members hear of a rebalance with their next heartbeat; until then partitions of one that left stand still.
+        "heartbeat.interval.ms": 200,
         "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
         "isolation.level": "read_committed",
         "queued.max.messages.kbytes": settings.fetch_bytes // 1024,
@@ -155,6 +156,27 @@ def make_producer(settings: KafkaSettings) -> Producer:
         "queue.buffering.max.messages": 100_000,
     }
     return _made(Producer, config | _for_producer(settings))
+
+
+def make_transactional_producer(settings: KafkaSettings, transactional_id: str, timeout_s: float) -> Producer:
+    """Build a producer for transactions, each of which must end within `timeout_s`.
+
+    The broker aborts one that does not: until then readers of committed records stand still before it. So no setting
+    of ours lets a message wait for longer.
+    """
+    config = _common(settings) | {
+        "transactional.id": transactional_id,
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+        "linger.ms": 2,
+        "message.max.bytes": DEAD_LETTER_LIMIT_BYTES,
+        "queue.buffering.max.kbytes": settings.produce_bytes // 1024,
+    }
+    config |= {name: value for name, value in _for_producer(settings).items() if name != "delivery.timeout.ms"}
+    limit_ms = round(timeout_s * 1000)
+    config |= {"message.timeout.ms": limit_ms, "transaction.timeout.ms": limit_ms}
+    return _made(Producer, config)
 
 
 def make_admin(settings: KafkaSettings) -> AdminClient:

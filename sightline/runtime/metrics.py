@@ -12,6 +12,22 @@ RECORDS_FINISHED = Counter(
 )
 RESULTS = Counter("sightline_results", "Results made, by verdict.", ("pipeline", "verdict"))
 DEAD_LETTERS = Counter("sightline_dead_letters", "Inputs that failed.", ("pipeline", "stage", "code"))
+FRAMES_SKIPPED = Counter(
+    "sightline_frames_skipped",
+    "Results of kind `skipped`, by reason: deadline, newest-first, thinned, gate, replay-cancelled.",
+    ("pipeline", "reason"),
+)
+FLOODS = Counter(
+    "sightline_floods",
+    "Floods of dead letters of one code: `few_sources` go on, a `common_cause` halts.",
+    ("pipeline", "kind"),
+)
+HALTED = Gauge("sightline_halted", "1 while a flood of dead letters with a common cause halts work.", ("pipeline",))
+WORKER_DEATHS = Counter(
+    "sightline_worker_deaths",
+    "Times that the process which decodes died and was started anew, by signal or limit.",
+    ("cause",),
+)
 STAGE_SECONDS = Histogram(
     "sightline_stage_seconds", "Time of one stage for one frame.", ("pipeline", "stage"), buckets=_SECONDS
 )
@@ -45,6 +61,11 @@ OFFSETS_LOST = Counter("sightline_offsets_lost", "Offsets that retention took be
 MESSAGES_PUBLISHED = Counter("sightline_messages_published", "Messages that the broker acknowledged.", ("topic",))
 PUBLISH_RETRIES = Counter(
     "sightline_publish_retries", "Messages published again after a failed delivery.", ("topic", "code")
+)
+TRANSACTIONS = Counter(
+    "sightline_transactions",
+    "Transactions of exactly-once delivery: committed, aborted, or dropped together with their producer.",
+    ("group", "outcome"),
 )
 PUBLISH_WAITING = Gauge("sightline_publish_waiting", "Messages handed to the producer and not acknowledged.", ())
 ROWS_STORED = Counter("sightline_rows_stored", "Records that a sink stored for the first time.", ("sink", "pipeline"))
@@ -87,6 +108,51 @@ RESULT_CACHE = Counter(
     ("pipeline", "outcome"),
 )
 RESULT_CACHE_BYTES = Gauge("sightline_result_cache_bytes", "Bytes that the result cache in memory takes.", ())
+
+
+MONITOR_RECORDS = Counter(
+    "sightline_monitor_records",
+    "Records that the monitor looked at: result, dead_letter, left_out (shadow, promoted, replayed), unreadable.",
+    ("pipeline", "kind"),
+)
+MONITOR_BEHIND_SECONDS = Gauge(
+    "sightline_monitor_behind_seconds", "Age of the moment that the monitor judged last.", ("pipeline",)
+)
+MONITOR_STARTS = Counter(
+    "sightline_monitor_starts",
+    "Times that the monitor began to rebuild its state, by what ended it before.",
+    ("pipeline", "after"),
+)
+MONITOR_SOURCES = Gauge("sightline_monitor_sources", "Sources that the monitor keeps.", ("pipeline",))
+MONITOR_SOURCES_FORGOTTEN = Gauge(
+    "sightline_monitor_sources_forgotten", "Sources given up because there were too many.", ("pipeline",)
+)
+MONITOR_FIRING = Gauge("sightline_monitor_firing", "Alerts of the monitor that are on.", ("pipeline", "rule"))
+MONITOR_RATE = Gauge(
+    "sightline_monitor_rate", "Frames in a second, over the window: answered, failed.", ("pipeline", "kind")
+)
+MONITOR_ACCEPTANCE = Gauge(
+    "sightline_monitor_acceptance", "Share of frames accepted, over its window; NaN: none decided.", ("pipeline",)
+)
+MONITOR_SCORE = Gauge("sightline_monitor_score", "Mean quality score, over its window; NaN: no scores.", ("pipeline",))
+REPLAY_COMMANDS = Counter(
+    "sightline_replay_commands",
+    "Commands for replays: done, refused, repeated (nothing is done), reused (another command had the id), unreadable "
+    "(nobody can be answered).",
+    ("action", "outcome"),
+)
+REPLAY_COMMANDS_WAITING = Gauge(
+    "sightline_replay_commands_waiting", "Commands for replays that nobody was answered yet, at most 100.", ()
+)
+REPLAY_RUNS = Gauge("sightline_replay_runs", "Replays whose frames this process is sending.", ())
+REPLAY_AGENT_STARTS = Counter(
+    "sightline_replay_agent_starts",
+    "Times that the agent for replay commands began to read, by what ended it before.",
+    ("after",),
+)
+REPLAY_AGENT_BEHIND_SECONDS = Gauge(
+    "sightline_replay_agent_behind_seconds", "Age of the moment up to which all commands are written down.", ()
+)
 
 
 def forget_partition(group: str, topic: str, partition: int) -> None:

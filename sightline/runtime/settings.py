@@ -4,13 +4,14 @@ The YAML file (`SIGHTLINE_CONFIG`) has the same sections and names; unknown keys
 line. `kafka.properties` there takes any librdkafka property and wins over what sightline sets itself.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from schemas.errors import ConfigurationError
 from schemas.yamlfile import load_yaml
@@ -140,6 +141,44 @@ class WorkerSettings(_Section):
         description="Where answers are kept that may be given again, for pipelines that have `cache` in their file.",
     )
     result_cache_bytes: int = Field(64 * MIB, ge=MIB, description="Bytes of answers kept in memory.")
+    delivery: Literal["at-least-once", "exactly-once"] | None = Field(
+        None,
+        description="How results reach their topics, for every pipeline of this worker. Unset: as each pipeline's file "
+        "says (`delivery`).",
+    )
+    slot: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="What names this worker among those of its pipelines, in its transactional ids; no two that run "
+        "may share it. A worker that takes over a name ends at once what its predecessor left open. Unset: the "
+        "machine's name and the lowest number that is free on it.",
+    )
+    flood_halt: bool = Field(
+        True,
+        description="Halt when frames of many sources fail with one code, instead of making dead letters of them all. "
+        "`false`: such a flood only alerts.",
+    )
+    flood_count: int = Field(
+        100, ge=10, le=10_000, description="Frames that fail with one code before it counts as a flood."
+    )
+    flood_sources: int = Field(
+        6, ge=2, le=1000, description="Sources that a flood must come from, about evenly, for its cause to be ours."
+    )
+    flood_window_s: float = Field(60, gt=0, le=86_400, description="Time within which they must fail, in seconds.")
+
+    max_resident: int | None = Field(
+        None,
+        ge=64 * MIB,
+        description="Resident bytes at which the process that decodes is ended and started anew. Unset: 85 % of what "
+        "the container may have, or else of the machine's memory.",
+    )
+    max_batch_s: float = Field(
+        60,
+        gt=0,
+        le=86_400,
+        description="Longest time that work on one batch may take, in seconds: then the process that does it is ended "
+        "and started anew.",
+    )
 
     def batches_at_a_time(self) -> int:
         """Return `threads`, or what suits the cores that this process may use."""
@@ -159,6 +198,110 @@ class SinkSettings(_Section):
     object_threads: int = Field(8, ge=1, le=64, description="Objects written at the same time.")
 
 
+class RedriveSettings(_Section):
+    """Dead letters that are sent once more."""
+
+    rate: float = Field(50, ge=0.01, le=100_000, description="Dead letters sent again in one second, at most.")
+    max_attempts: int = Field(
+        5,
+        ge=1,
+        le=1_000_000,
+        description="A dead letter that failed this often is parked (`deadletters.<pipeline>.parked`), not sent again.",
+    )
+
+
+class MonitorSettings(_Section):
+    """What the monitor watches, and from where on it alerts."""
+
+    tick_s: float = Field(5, ge=0.1, le=60, description="Time between two judgements, in seconds.")
+    catch_up_s: float = Field(
+        900,
+        ge=10,
+        le=86_400,
+        description="After a stop of up to this many seconds the monitor judges what happened meanwhile as well.",
+    )
+    max_sources: int = Field(
+        10_000,
+        ge=10,
+        le=1_000_000,
+        description="Sources kept for each pipeline, about 1 KB each; beyond that the one heard of longest ago is "
+        "forgotten.",
+    )
+    clear_after_s: float = Field(
+        60, ge=0, le=86_400, description="An alert is resolved once all was well for so many seconds."
+    )
+    give_up_hours: float = Field(
+        24, gt=0, le=8760, description="An alert that is on for so long is resolved as given up, and may begin anew."
+    )
+    window_s: float = Field(
+        300, ge=1, le=86_400, description="Time over which errors, floods and rates are counted, in seconds."
+    )
+    error_share: float = Field(
+        0.05, ge=0, le=1, description="Alert from this share of frames that end as dead letters. 0: off."
+    )
+    error_min_frames: int = Field(20, ge=1, description="Frames in the window below which no share is judged.")
+    flood_dead_letters: int = Field(
+        50, ge=0, description="Alert from so many dead letters of one source, or of one code, in the window. 0: off."
+    )
+    flood_sources: int = Field(
+        5, ge=2, description="Sources from which on a flood of one code counts as one of that code, not of each source."
+    )
+    silent_after_s: float = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="Alert when a source that sent steadily, or a whole pipeline, is silent for so many seconds, or "
+        "for five of its usual gaps where that is longer. 0: off.",
+    )
+    silent_min_frames: int = Field(
+        10,
+        ge=2,
+        description="Frames within four times that, not all at once, from which on a source counts as a camera.",
+    )
+    quality_drop: float = Field(
+        15, ge=0, le=100, description="Alert when the mean quality score falls by so many points. 0: off."
+    )
+    quality_window_s: float = Field(
+        600, ge=1, le=86_400, description="Time over which the mean score is taken, in seconds."
+    )
+    quality_baseline_s: float = Field(
+        3000, ge=1, le=604_800, description="Time before that which says what is usual, in seconds."
+    )
+    quality_min_frames: int = Field(20, ge=1, description="Frames that each of the two times must have.")
+    acceptance_low: float = Field(
+        0, ge=0, le=1, description="Alert below this share of accepted frames, such as 0.35. 0: no lower bound."
+    )
+    acceptance_high: float = Field(
+        1, ge=0, le=1, description="Alert above this share of accepted frames, such as 0.40. 1: no upper bound."
+    )
+    acceptance_window_s: float = Field(
+        3600, ge=1, le=604_800, description="Time over which acceptance is counted, in seconds."
+    )
+    acceptance_min_frames: int = Field(100, ge=1, description="Frames in it below which no share is judged.")
+    rate_low: float = Field(0, ge=0, description="Alert below so many frames a second. 0: off.")
+    rate_high: float = Field(0, ge=0, description="Alert above so many frames a second. 0: off.")
+    pipelines: dict[str, dict[str, Scalar]] = Field(
+        default_factory=dict,
+        description="What single pipelines have otherwise: `civic: {acceptance_low: 0.35}`. YAML only.",
+    )
+
+    @model_validator(mode="after")
+    def _bands_and_pipelines(self) -> Self:
+        for low, high in ((self.acceptance_low, self.acceptance_high), (self.rate_low, self.rate_high or math.inf)):
+            if low > high:
+                raise ValueError("a band's lower bound is above its upper one")
+        for name in self.pipelines:
+            self.of(name)
+        return self
+
+    def of(self, pipeline: str) -> "MonitorSettings":
+        """Return the settings for one pipeline. Raises ValueError when its own are wrong."""
+        own = self.pipelines.get(pipeline)
+        if own is None:
+            return self
+        return MonitorSettings.model_validate(self.model_dump(exclude={"pipelines"}) | own)
+
+
 class LogSettings(_Section):
     """Logs, on standard error."""
 
@@ -173,6 +316,10 @@ class FaultSettings(_Section):
 
     point: str | None = Field(
         None, description="For tests: `NAME:N` kills the process (SIGKILL) when it passes point NAME the Nth time."
+    )
+    pictures: bool = Field(
+        False,
+        description="For tests: a picture with a marker crashes, hangs or kills its worker, or fills its memory.",
     )
 
 
@@ -189,6 +336,8 @@ class Settings(_Section):
     claims: ClaimsSettings = ClaimsSettings()
     worker: WorkerSettings = WorkerSettings()
     sink: SinkSettings = SinkSettings()
+    redrive: RedriveSettings = RedriveSettings()
+    monitor: MonitorSettings = MonitorSettings()
     log: LogSettings = LogSettings()
     fault: FaultSettings = FaultSettings()
 
@@ -298,7 +447,7 @@ def _typed(section: str, name: str, text: str) -> Any:
     annotation = Settings.model_fields[section].annotation.model_fields[name].annotation  # type: ignore[union-attr]
     if annotation == tuple[str, ...]:
         return tuple(text.split())
-    if annotation == dict[str, Scalar]:
+    if get_origin(annotation) is dict:
         raise ConfigurationError(variable_name(section, name), "can only be set in the YAML file")
     return text
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from schemas.frame import Origin
 from sinks.postgres.columns import ResultColumns
 
 
@@ -13,6 +14,7 @@ class ResultEntry:
 
     result: ResultColumns
     body: bytes
+    place: Origin | None = None  # where the record lies
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -42,6 +44,7 @@ class AlertEntry:
     alert_id: str
     columns: dict[str, Any]
     gap: dict[str, Any] | None
+    place: Origin | None = None  # where the record lies
 
 
 PostgresEntry = ResultEntry | DeadLetterEntry | AlertEntry

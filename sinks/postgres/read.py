@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas import topics
 from schemas.alert import ALERT_TYPE, RULE_OFFSETS_LOST, Alert
 from schemas.errors import Code, InputError, Stage
+from schemas.frame import Origin
 from schemas.headers import Headers
 from schemas.identity import sha256_hex
 from schemas.result import RESULT_TYPE
@@ -43,7 +44,7 @@ def read_result(record: SinkRecord) -> ResultEntry:
         result = parse_columns(value)
     except ValidationError as error:
         raise _invalid(f"not a result: {_where(error)}") from None
-    return ResultEntry(result, value)
+    return ResultEntry(result, value, _place(record))
 
 
 def read_alert(record: SinkRecord) -> AlertEntry:
@@ -68,7 +69,7 @@ def read_alert(record: SinkRecord) -> AlertEntry:
         "facts": None if alert.facts is None else json.dumps(alert.facts),
         "body": value.decode(),
     }
-    return AlertEntry(alert.alert_id, columns, _gap(alert))
+    return AlertEntry(alert.alert_id, columns, _gap(alert), _place(record))
 
 
 class _Gap(BaseModel):
@@ -113,6 +114,7 @@ def read_dead_letter(record: SinkRecord) -> DeadLetterEntry:
         "event_id": received.event_id,
         "frame_id": received.frame_id,
         "captured_at": received.captured_at,
+        "replay_id": received.replay_id,
         "origin_topic": received.origin_topic,
         "origin_partition": received.origin_partition,
         "origin_offset": received.origin_offset,
@@ -141,6 +143,10 @@ def bare_dead_letter(entry: DeadLetterEntry) -> DeadLetterEntry:
     columns.update(stage=Stage.SINK_POSTGRES.value, code=Code.ROW_REJECTED.value, headers_lost=True)
     columns["fields_lost"] = sorted(entry.columns.keys() - set(kept))
     return DeadLetterEntry(entry.dl_id, columns)
+
+
+def _place(record: SinkRecord) -> Origin:
+    return Origin(record.topic, record.partition, record.offset)
 
 
 def _source(received: ReceivedDeadLetter, key: bytes | None) -> str | None:

@@ -1,6 +1,6 @@
 """The sink that turns results, dead letters and alerts into rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import cast
 
@@ -8,7 +8,9 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type, whateve
 from sqlalchemy import Engine
 
 from schemas.errors import InputError, OutageError, Stage, UnclearError
+from schemas.frame import Origin
 from sightline.runtime.database import transaction
+from sinks.postgres.deadletter_resolve import resolve_redriven, resolve_replayed
 from sinks.postgres.entries import AlertEntry, DeadLetterEntry, PostgresEntry, ResultEntry
 from sinks.postgres.partitions import ensure_partitions
 from sinks.postgres.read import bare_dead_letter, read_entry
@@ -91,4 +93,25 @@ def _write_all(cursor: Cursor, entries: Sequence[PostgresEntry], now: datetime) 
         report += write_dead_letters(cursor, dead_letters)
     if alerts := [entry for entry in entries if isinstance(entry, AlertEntry)]:
         report += write_alerts(cursor, alerts)
+    resolve_redriven(cursor, _answered([*results, *alerts]))
+    resolve_replayed(cursor, _replayed(results))
     return report
+
+
+def _replayed(entries: Sequence[ResultEntry]) -> Iterator[tuple[str, str]]:
+    """Yield replay and frame of what replays say."""
+    for entry in entries:
+        replay_id = entry.result.get("replay_id")
+        if replay_id is not None:
+            yield replay_id, entry.result["frame_id"]
+
+
+def _answered(entries: Sequence[ResultEntry | AlertEntry]) -> Iterator[Origin]:
+    """Yield the places whose dead letters are answered: of the records stored, and of the frames that they answer."""
+    for entry in entries:
+        if entry.place is not None:
+            yield entry.place
+        if isinstance(entry, ResultEntry) and entry.result.get("variant", "live") == "live":
+            origin = entry.result.get("origin")
+            if origin is not None:
+                yield Origin(origin["topic"], origin["partition"], origin["offset"])

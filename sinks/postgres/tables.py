@@ -6,8 +6,12 @@ have no foreign keys: a parent and its children are written in one transaction (
 
 Rights, least first: the sink needs SELECT and INSERT on all tables but `result_cache` and UPDATE on
 `dead_letters`; the gateway SELECT, and UPDATE on `dead_letters`; retention DELETE besides. Whoever caches results
-here needs SELECT, INSERT, UPDATE and DELETE on `result_cache`, and nothing else. CREATE is needed for migrations,
-and for partitions ahead, without which the DEFAULT partitions take the rows.
+here needs SELECT, INSERT, UPDATE and DELETE on `result_cache`, and nothing else. Who replays needs SELECT on `results`,
+`artifacts`, `dead_letters` and `current_results`, and SELECT, INSERT and UPDATE on `replays` and `replay_partitions`,
+for commands of other systems also on `replay_commands` and `replay_command_positions`;
+without an object store also SELECT and INSERT on `replay_overrides`, which workers read then. Whoever redrives needs
+SELECT and UPDATE on `dead_letters`, and SELECT, INSERT and UPDATE on `dead_letter_actions`. CREATE is needed for
+migrations, and for partitions ahead, without which the DEFAULT partitions take the rows.
 """
 
 from sqlalchemy import (
@@ -17,6 +21,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -97,6 +102,7 @@ results = Table(
     Index("results_origin", "origin_topic", "origin_partition", "origin_offset"),
     Index("results_event_key", "event_key"),
     Index("results_frame_id", "frame_id"),
+    Index("results_replay_id", "replay_id", postgresql_where=text("replay_id IS NOT NULL")),
     postgresql_partition_by="RANGE (captured_at)",
 )
 
@@ -168,6 +174,7 @@ dead_letters = Table(
     Column("event_id", Text),
     _id("frame_id"),
     _time("captured_at"),
+    Column("replay_id", Text),
     Column("origin_topic", Text),
     Column("origin_partition", Integer),
     Column("origin_offset", BigInteger),
@@ -191,10 +198,42 @@ dead_letters = Table(
     Index("dead_letters_ingested_at", "ingested_at"),
     Index("dead_letters_state", "pipeline", "state", "dl_time"),
     Index("dead_letters_code", "code"),
+    Index("dead_letters_replay_id", "replay_id", postgresql_where=text("replay_id IS NOT NULL")),
     Index(
         "dead_letters_unsettled_frame",
         "frame_id",
         postgresql_where=text("state = ANY (ARRAY['open'::text, 'redriven'::text])"),
+    ),
+)
+
+dead_letter_actions = Table(
+    "dead_letter_actions",
+    metadata,
+    Column("action_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("dl_id", Text(collation="C"), nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("batch_id", Text(collation="C"), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("acted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("outcome", Text),  # null: under way, or broken off and not settled yet
+    _time("ended_at"),
+    Column("target_topic", Text),  # the record that was sent, where there is one
+    Column("target_partition", Integer),
+    Column("target_offset", BigInteger),
+    Column("answers", ARRAY(Text), nullable=False),  # the dead letters that a result of that record resolves
+    Column("details", JSONB),
+    CheckConstraint("action IN ('redrive', 'park', 'purge')", name="dead_letter_actions_action"),
+    CheckConstraint("outcome IN ('done', 'undone', 'uncertain')", name="dead_letter_actions_outcome"),
+    Index("dead_letter_actions_dl_id", "dl_id"),
+    Index("dead_letter_actions_batch_id", "batch_id"),
+    Index("dead_letter_actions_under_way", "dl_id", unique=True, postgresql_where=text("outcome IS NULL")),
+    Index(
+        "dead_letter_actions_target",
+        "target_topic",
+        "target_partition",
+        "target_offset",
+        postgresql_where=text("action = 'redrive'::text"),
     ),
 )
 
@@ -239,4 +278,76 @@ result_cache = Table(
     _time("expires_at", nullable=False),
     Index("result_cache_expires_at", "expires_at"),
     prefixes=["UNLOGGED"],
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    _id("replay_id", primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("selection", JSONB, nullable=False),
+    Column("plan", JSONB, nullable=False),
+    Column("overrides", JSONB),
+    Column("overrides_digest", Text),
+    Column("overrides_address", Text),
+    Column("created_by", Text, nullable=False),
+    _time("created_at", nullable=False),
+    _time("started_at"),
+    _time("ended_at"),
+    _time("promoted_at"),
+    CheckConstraint(
+        "state IN ('planned', 'running', 'paused', 'published', 'cancelled')",
+        name="replays_state",
+    ),
+    Index("replays_created_at", "created_at"),
+)
+
+replay_partitions = Table(
+    "replay_partitions",
+    metadata,
+    _id("replay_id", primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, nullable=False),  # the window, its end exclusive
+    Column("to_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),  # all before it are acknowledged, or not wanted, or nowhere
+    Column("frames", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("archived", BigInteger, nullable=False, server_default=text("0")),
+    Column("missing", BigInteger, nullable=False, server_default=text("0")),
+)
+
+replay_overrides = Table(
+    "replay_overrides",
+    metadata,
+    _id("digest", primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+replay_commands = Table(
+    "replay_commands",
+    metadata,
+    _id("key", primary_key=True),
+    Column("number", BigInteger, Identity(always=True), nullable=False),  # the order in which they came
+    Column("command_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("body", LargeBinary),  # as it came: what cannot be read is kept too
+    Column("action", Text),  # null: it cannot be read
+    _id("replay_id"),
+    Column("rate", Double),
+    Column("max_live_lag", BigInteger),
+    _time("received_at", nullable=False),
+    Column("answer", JSONB(none_as_null=True)),  # null: not carried out yet
+    _time("sent_at"),  # null: nobody was told yet
+    Index("replay_commands_waiting", "number", postgresql_where=text("sent_at IS NULL")),
+    Index("replay_commands_replay_id", "replay_id"),
+)
+
+replay_command_positions = Table(
+    "replay_command_positions",
+    metadata,
+    Column("topic", Text(collation="C"), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),  # all before it are written down
 )

@@ -18,13 +18,14 @@ from schemas import generate
 from schemas.activation import ACTIVATION_SCHEMA, Activation
 from schemas.alert import ALERT_SCHEMA, Alert
 from schemas.deadletter import Failed, dead_letter_message
-from schemas.errors import Code, InputError, Stage
+from schemas.errors import Code, InputError, ReplayError, Stage
 from schemas.frame import FRAME_TYPE, Origin, frame_headers
 from schemas.headers import Headers
 from schemas.jsonschemas import file_name, json_schemas, schema_id
 from schemas.message import activation_message, alert_message, artifact_message, result_message
 from schemas.modelcard import ModelCard
 from schemas.pipeline import load_pipeline
+from schemas.replaycommand import ANSWER_SCHEMA, COMMAND_TYPE, ReplayAnswer, answer_message, parse_command
 from schemas.result import RESULT_SCHEMA, Result
 
 PACKAGE = Path(schemas.__file__).parent
@@ -85,10 +86,11 @@ def test_dataschema_headers_name_a_schema() -> None:
     assert schema_id("activation") == ACTIVATION_SCHEMA
     assert schema_id("result") == RESULT_SCHEMA
     assert schema_id("alert") == ALERT_SCHEMA
+    assert schema_id("replay-answer") == ANSWER_SCHEMA
 
 
 @pytest.mark.parametrize(
-    "name", ["result", "alert", "activation", "event-headers", "dead-letter-headers", "frame-headers"]
+    "name", ["result", "alert", "activation", "replay-answer", "event-headers", "dead-letter-headers", "frame-headers"]
 )
 def test_what_consumers_read_is_open(name: str) -> None:
     schema = json_schemas()[name]
@@ -211,6 +213,37 @@ def test_pipeline_schema_agrees_with_its_reader() -> None:
         assert not check.is_valid(good | change), change
 
 
+def test_replay_command_schemas_agree_with_their_reader() -> None:
+    headers: Headers = [
+        ("ce_specversion", b"1.0"), ("ce_type", COMMAND_TYPE.encode()), ("ce_id", b"c"), ("ce_source", b"/planner"),
+    ]  # fmt: skip
+    good: dict[str, Any] = {
+        "action": "start", "pipeline": "civic", "rate": 5,
+        "selection": {"arrived_from": "2026-03-01T08:00:00Z", "offsets": {"0": [5, None]}, "cameras": ["/a"]},
+        "overrides": {"with": "civic-legacy", "set": {"quality.pass_score": 70}, "models": {"detector": "a@1"}},
+    }  # fmt: skip
+    parse_command(headers, json.dumps(good).encode())
+    validator("replay-command").validate(good)
+    validator("replay-command-headers").validate(as_text(headers))
+    wrong: list[dict[str, Any]] = [
+        {"action": "dance"}, {"pipeline": "A"}, {"rate": 0}, {"camera": "/a"}, {"selection": {"camera": ["/a"]}},
+    ]  # fmt: skip
+    for change in wrong:
+        assert not validator("replay-command").is_valid(good | change), change
+        with pytest.raises(ReplayError):
+            parse_command(headers, json.dumps(good | change).encode())
+
+
+def test_answers_to_replay_commands_and_their_headers_match_their_schemas() -> None:
+    answer = ReplayAnswer(
+        command_id="c", command_source="/planner", action="start", outcome="done", replay_id="r", pipeline="civic",
+        state="running", counts={"frames": 3}, answered_at=NOW,
+    )  # fmt: skip
+    message = answer_message(answer, "k")
+    validator("replay-answer").validate(json.loads(message.value or b""))
+    validator("event-headers").validate(as_text(message.headers))
+
+
 # The AsyncAPI document
 
 
@@ -258,7 +291,8 @@ def test_every_topic_is_described() -> None:
     assert content["asyncapi"] == "3.0.0"
     assert {channel["address"] for channel in content["channels"].values()} == {
         "frames.{pipeline}", "results.{pipeline}", "artifacts.{pipeline}", "deadletters.{pipeline}", "alerts",
-        "emr.{pipeline}", "models.{pipeline}.{role}",
+        "emr.{pipeline}", "models.{pipeline}.{role}", "frames.{pipeline}.replay", "results.{pipeline}.replay",
+        "replays.{pipeline}", "replay-commands", "replay-answers",
     }  # fmt: skip
     for channel in content["channels"].values():
         assert re.findall(r"{(\w+)}", channel["address"]) == list(channel.get("parameters", {}))

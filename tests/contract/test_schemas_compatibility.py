@@ -17,8 +17,11 @@ from schemas.jsonschemas import file_name, json_schemas
 Schema = dict[str, Any]
 Direction = Literal["published", "accepted"]
 
-PUBLISHED = ("result", "alert", "activation", "event-headers", "dead-letter-headers")
-ACCEPTED = ("frame-headers", "frame-envelope", "pipeline", "model-card")
+PUBLISHED = (
+    "result", "alert", "activation", "event-headers", "dead-letter-headers", "replay-headers", "replay-state",
+    "replay-answer",
+)  # fmt: skip
+ACCEPTED = ("frame-headers", "frame-envelope", "pipeline", "model-card", "replay-command", "replay-command-headers")
 SNAPSHOTS = sorted((Path(__file__).parent / "samples").glob("v*/schemas/*.json"))
 LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")

@@ -63,7 +63,9 @@ class Demo:
     def child(self, *words: str) -> psutil.Process:
         [child] = [
             process for process in self.family
-            if "sightline.demo.tethered" in process.cmdline() and set(words) <= set(process.cmdline())
+            # A worker's own child has the same command line, and another parent.
+            if process.ppid() == self.process.pid
+            and {"sightline.demo.tethered", *words} <= set(process.cmdline())
         ]  # fmt: skip
         return child
 

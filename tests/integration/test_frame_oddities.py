@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from tests.world import World
 pytestmark = pytest.mark.services
 TOPIC_LIMIT_BYTES = 16 * 1024 * 1024
 ACCEPTED = "accepted"
+HOT = 400
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,23 @@ def test_oddities(world: World) -> None:
     assert codes == expected
     assert_sound(world, published)
     assert worker.rss_bytes() < 500_000_000
+
+
+def test_a_header_name_that_is_not_utf_8_does_not_kill_a_worker_that_has_read_much(world: World) -> None:
+    """The interpreter changes code that ran often: only then did the client library's error come out elsewhere."""
+    worker, *_ = world.start_all()
+    world.publish((jpeg(n), headers(f"warm{n}", f"/cameras/{n % 7}")) for n in range(HOT))
+    world.wait_for_rows(HOT)
+    child = worker.working_pid
+    for name in (b"\xff\xfe", b"ce_\xff"):
+        place = ["-b", world.bootstrap, "-t", topics.frames(world.pipeline)]
+        kcat: list[str | bytes] = ["kcat", "-P", *place, "-H", name + b"=1"]
+        subprocess.run(kcat, input=b"1\n2\n3\n", check=True)
+    world.publish((jpeg(n), headers(f"after{n}", f"/cameras/{n % 7}")) for n in range(14))
+    world.wait_for_rows(HOT + 6 + 14)
+    assert world.count_rows() == (HOT + 14, 6)
+    assert {read_letter(message).code for message in world.dead_letters()} == {"header_name_invalid"}
+    assert worker.working_pid == child
 
 
 def test_a_record_without_a_key_is_accepted(world: World) -> None:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from schemas import topics
 from sightline.runtime.kafka import SESSION_TIMEOUT_MS
@@ -24,7 +25,7 @@ def _read(worker: Running) -> float:
 
 def test_two_workers_share_the_load(world: World) -> None:
     first, second = world.start_worker().wait_ready(), world.start_worker().wait_ready()
-    wait_for(lambda: _partitions(first) == _partitions(second) > 0, 30, "half of the partitions each")
+    wait_for(lambda: _partitions(world, first) == _partitions(world, second) > 0, 30, "half of the partitions each")
     published = _frames(world, 0, 600)
     world.start_sink("postgres")
     world.start_sink("objects")
@@ -37,22 +38,22 @@ def test_two_workers_share_the_load(world: World) -> None:
 
 def test_a_worker_that_stops_hands_over_within_5_s(world: World) -> None:
     first, second = world.start_worker().wait_ready(), world.start_worker().wait_ready()
-    wait_for(lambda: _partitions(first) == _partitions(second) > 0, 30, "half of the partitions each")
-    total = _partitions(first) * 2
+    wait_for(lambda: _partitions(world, first) == _partitions(world, second) > 0, 30, "half of the partitions each")
+    total = _partitions(world, first) * 2
     stopped = time.monotonic()
     assert first.terminate() == 0
-    wait_for(lambda: _partitions(second) == total, 10, "all partitions")
+    wait_for(lambda: _partitions(world, second) == total, 10, "all partitions")
     assert time.monotonic() - stopped < 5
 
 
 def test_a_killed_worker_is_replaced_within_the_session_time(world: World) -> None:
     first, second = world.start_worker().wait_ready(), world.start_worker().wait_ready()
-    wait_for(lambda: _partitions(first) == _partitions(second) > 0, 30, "half of the partitions each")
-    total = _partitions(first) * 2
+    wait_for(lambda: _partitions(world, first) == _partitions(world, second) > 0, 30, "half of the partitions each")
+    total = _partitions(world, first) * 2
     killed = time.monotonic()
     first.kill()
     published = _frames(world, 0, 48)
-    wait_for(lambda: _partitions(second) == total, 30, "all partitions")
+    wait_for(lambda: _partitions(world, second) == total, 30, "all partitions")
     wait_for(lambda: len(world.results()) == 48, 10, "all results")
     assert time.monotonic() - killed < SESSION_TIMEOUT_MS / 1000 + 2
     assert len(published) == 48
@@ -75,14 +76,19 @@ def test_sigterm_under_load(world: World) -> None:
 
 
 def test_a_worker_without_partitions_is_healthy(world: World) -> None:
-    partitions = len(world.partitions(topics.frames(world.pipeline)))
-    workers = [world.start_worker() for _ in range(partitions + 1)]
+    frames = topics.frames(world.pipeline)
+    admin = AdminClient({"bootstrap.servers": world.bootstrap})
+    for done in admin.delete_topics([frames]).values():
+        done.result(30)
+    wait_for(lambda: frames not in admin.list_topics(timeout=10).topics, 30, "no topic")
+    world.create_topic(frames, {})  # with one partition
+    workers = [world.start_worker(), world.start_worker()]
     for worker in workers:
         worker.wait_ready(60)
-    wait_for(lambda: sorted(map(_partitions, workers)) == [0, *[1] * partitions], 30, "one worker without partitions")
+    wait_for(lambda: sorted(_partitions(world, worker) for worker in workers) == [0, 1], 30, "one without partitions")
     assert all(worker.get("/health/live")[0] == 200 for worker in workers)
     assert all(worker.ready() for worker in workers)
 
 
-def _partitions(worker: Running) -> int:
-    return int(worker.metric("sightline_partitions"))
+def _partitions(world: World, worker: Running) -> int:
+    return int(worker.metric("sightline_partitions", group=topics.group("worker", world.pipeline)))

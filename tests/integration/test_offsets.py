@@ -27,7 +27,7 @@ def test_a_partition_added_later_is_read_from_its_beginning(world: World) -> Non
     assert any(item.partition >= before for item in published)
     world.wait_for_rows(100)
     assert_sound(world, published)
-    assert worker.metric("sightline_partitions") == before + 4
+    assert worker.metric("sightline_partitions", group=topics.group("worker", world.pipeline)) == before + 4
 
 
 def test_offsets_that_retention_took_become_an_alert_a_metric_and_a_row(world: World) -> None:

@@ -12,7 +12,7 @@ from tests.pictures import headers
 from tests.world import Published
 
 
-def _sound() -> Evidence:
+def sound_evidence() -> Evidence:
     """Three frames with results, one dead letter, an artifact and the dead letter's object."""
     published = [
         Published("frames.x", 0, n, 1_700_000_000_000, b"/c", b"picture %d" % n, headers(f"e{n}", "/c"))
@@ -112,11 +112,11 @@ def _shadow_instead(evidence: Evidence) -> None:
 
 
 def test_a_sound_system_has_no_findings() -> None:
-    assert audit(_sound()) == []
+    assert audit(sound_evidence()) == []
 
 
 def test_a_shadow_beside_a_live_result_is_sound() -> None:
-    evidence = _sound()
+    evidence = sound_evidence()
     evidence.shadow_rows.append(("s0", evidence.result_rows[0][1]))
     evidence.topic_results.append({**evidence.topic_results[0], "result_id": "s0", "variant": "shadow"})
     assert audit(evidence) == []
@@ -128,8 +128,8 @@ def test_a_shadow_beside_a_live_result_is_sound() -> None:
         (_lose_row, "lost"),
         (_lose_result, "lost"),
         (_lose_letter, "lost"),
-        (_lose_object, "lost"),
-        (_lose_original, "lost"),
+        (_lose_object, "missing"),
+        (_lose_original, "missing"),
         (_double_row, "double"),
         (_double_frame, "double"),
         (_double_letter, "double"),
@@ -147,6 +147,6 @@ def test_a_shadow_beside_a_live_result_is_sound() -> None:
     ],
 )
 def test_a_planted_fault_is_reported(plant: Callable[[Evidence], None], finding: str) -> None:
-    evidence = _sound()
+    evidence = sound_evidence()
     plant(evidence)
     assert any(problem.startswith(finding) for problem in audit(evidence))

@@ -23,6 +23,7 @@ SPDX = {
     "Apache-2.0": "Apache-2.0",
     "BSD 2-Clause License": "BSD-2-Clause",
     "BSD-3-Clause": "BSD-3-Clause",
+    "BSD License": "BSD-3-Clause",  # of faust-streaming, whose metadata holds the text itself: it is that of 3 clauses
     "LGPL with exceptions": "LGPL-3.0-or-later with exceptions",
     "MIT": "MIT",
     "MIT License": "MIT",
@@ -51,7 +52,7 @@ def _claimed(package: PackageMetadata) -> str:
         return package["License-Expression"]
     free = "".join(package.get_all("License") or [])
     classifiers = [line.split(" :: ")[-1] for line in package.get_all("Classifier") or [] if line.startswith("License")]
-    return SPDX[free or classifiers[-1]]
+    return SPDX[free if free in SPDX else classifiers[-1]]
 
 
 def test_every_package_of_the_project_is_listed_and_no_other() -> None:

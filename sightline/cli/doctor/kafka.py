@@ -17,6 +17,8 @@ from streams.topics import TIMESTAMP_TYPE, ClusterState, TopicState, load_topics
 
 _CHECK = "kafka"
 _TOPICS = "topics"
+# What would be lost where these kinds of topics are not compacted.
+_COMPACTED = {topics.MODELS: "its models", topics.REPLAYS: "which replays are cancelled"}
 
 
 def check_kafka(
@@ -40,8 +42,8 @@ def check_kafka(
 
 def _in_use(cluster: ClusterState, known: Sequence[PipelineDefinition | str]) -> list[str]:
     """List the topics of pipelines that have any: one of them means all, none means not used here."""
-    used = [pipeline for pipeline in known if any(topic in cluster.topics for topic in topics_of([pipeline])[:-1])]
-    return topics_of(used)
+    there = cluster.topics.keys() - topics.SHARED
+    return topics_of([pipeline for pipeline in known if not there.isdisjoint(topics_of([pipeline]))])
 
 
 def _check_brokers(cluster: ClusterState) -> Finding:
@@ -66,7 +68,7 @@ def _check_auto_creation(admin: AdminClient, timeout_s: float) -> Finding:
 
 
 def _check_topics(cluster: ClusterState, wanted: Sequence[str]) -> Iterator[Finding]:
-    if wanted == [topics.ALERTS]:
+    if wanted == list(topics.SHARED):
         yield fail(_TOPICS, "there are none of any pipeline", "run `sightline topics apply PIPELINE`")
         return
     found = []
@@ -97,9 +99,10 @@ def _check_topic(topic: str, state: TopicState, brokers: int) -> Iterator[Findin
 
 def _check_cleanup(topic: str, state: TopicState) -> Iterator[Finding]:
     policy = state.settings["cleanup.policy"]
-    if topic.partition(".")[0] == topics.MODELS:
+    lost = _COMPACTED.get(topic.partition(".")[0])
+    if lost is not None:
         if policy != "compact":
-            says = f"{topic} is not compacted: after some time a worker would not find its models"
+            says = f"{topic} is not compacted: after some time a worker would not find {lost}"
             yield fail(_TOPICS, says, "run `sightline topics apply`")
     elif "compact" in policy:
         yield fail(_TOPICS, f"{topic} is compacted: newer records of a camera remove older ones", "use cleanup: delete")

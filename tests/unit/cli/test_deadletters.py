@@ -12,9 +12,11 @@ from schemas.deadletter import Failed, dead_letter_message
 from schemas.errors import Code, InputError, Stage
 from schemas.frame import Origin
 from schemas.message import Message
-from sightline.cli import deadletter_sources
+from sightline.cli import deadletter_acts, deadletter_sources, deadletters
 from sightline.cli.main import exit_code
+from sinks.postgres.deadletter_actions import BusyError
 from streams.read import TopicRecord
+from streams.redrive import Redrive
 
 
 def _letter(number: int, code: Code, stage: Stage) -> Message:
@@ -62,7 +64,10 @@ def _list(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, A
         (["--code", "picture_corrupt"], [2, 0]),
         (["--stage", "frame"], [1]),
         (["--source", "/cameras/0"], [0]),
+        (["--camera", "/cameras/0"], [0]),
         (["--since", "2026-03-01T00:01"], [2, 1]),
+        (["--until", "2026-03-01T00:01"], [0]),
+        (["--since", "2026-03-01T00:01", "--until", "2026-03-01T00:02"], [1]),
         (["--limit", "1"], [2]),
         (["--pipeline", "other"], []),
     ],
@@ -115,9 +120,15 @@ def test_bytes_come_from_the_object_store_when_they_are_there(
     assert capsysbinary.readouterr().out == b"value 2"  # not there yet: from Kafka
     path = tmp_path / row["object_key"]
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"stored")
+    path.write_bytes(b"other bytes")
     assert exit_code(save) == 0
-    assert capsysbinary.readouterr().out == b"stored"
+    assert capsysbinary.readouterr().out == b"value 2"
+    monkeypatch.setattr(deadletter_sources, "read_records", lambda *_, **__: [])
+    assert exit_code(save) == 1
+    assert capsysbinary.readouterr().out == b""
+    path.write_bytes(b"value 2")
+    assert exit_code(save) == 0
+    assert capsysbinary.readouterr().out == b"value 2"
 
 
 def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,3 +143,104 @@ def test_without_a_database_the_topic_is_offered(capsys: pytest.CaptureFixture[s
 
 def test_a_topic_knows_no_state() -> None:
     assert exit_code(["deadletters", "list", "--from-topic", "civic", "--state", "open"]) == 2
+
+
+def test_letters_by_their_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [row["dl_id"] for row in _list(capsys)]
+    assert [row["dl_id"] for row in _list(capsys, ids[2], ids[0])] == [ids[0], ids[2]]
+
+
+def test_many_are_shown_and_saved_into_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that are chosen: only `list` stops at so many."""
+    monkeypatch.setattr(deadletters, "_LIMIT", 1)
+    chosen = ["--from-topic", "civic", "--code", "picture_corrupt"]
+    assert exit_code(["deadletters", "show", *chosen, "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["dl_offset"] for row in shown] == [2, 0]
+    assert exit_code(["deadletters", "save", *chosen, "-o", str(tmp_path / "one.jpg")]) == 2
+    folder = tmp_path / "new"
+    assert exit_code(["deadletters", "save", *chosen, "-o", f"{folder}/"]) == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        row["dl_id"]: f"value {row['dl_offset']}".encode() for row in shown
+    }
+
+
+def test_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    stats = ["deadletters", "stats", "--from-topic", "civic", "--stage", "frame"]
+    assert exit_code([*stats, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "day": "2026-03-01", "code": "header_missing", "stage": "frame", "source": "/cameras/1", "count": 1,
+        "states": {},
+    }  # fmt: skip
+    assert exit_code(stats) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["DAY", "STAGE", "CODE", "SOURCE", "COUNT"]
+    assert lines[1].split() == ["2026-03-01", "frame", "header_missing", "/cameras/1", "1"]
+
+
+@pytest.mark.parametrize("command", ["show", "save", "redrive", "park", "purge"])
+def test_what_is_not_chosen_is_never_all(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["deadletters", command]) == 2
+    assert "--pipeline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "show", "save", "stats", "redrive", "park", "purge"])
+@pytest.mark.parametrize(
+    "wrong", [["--state", "lost"], ["--since", "yesterday"], ["--until", "x"], ["--pipeline", "A B"], ["--limit", "0"]]
+)
+def test_wrong_options_are_refused_by_every_command(
+    command: str, wrong: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    assert exit_code(["deadletters", command, *wrong]) == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb"])
+def test_who_acts_must_have_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    assert exit_code(["deadletters", "redrive", "--pipeline", "civic", "--as", name]) == 2
+
+
+def test_a_database_that_is_away_exits_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    assert exit_code(["deadletters", "redrive", "--pipeline", "civic"]) == 3
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database in which d1 is open, and d2 was redriven; redriving finds nothing to do."""
+    monkeypatch.setenv("SIGHTLINE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    rows = {"d2": {"dl_id": "d2", "state": "redriven"}}
+    monkeypatch.setattr(deadletter_acts, "choose_dead_letters", lambda *_: {"civic": ["d1"]})
+    monkeypatch.setattr(deadletter_acts, "read_dead_letters", lambda _, ids: [rows[one] for one in ids if one in rows])
+    monkeypatch.setattr(Redrive, "run", lambda *_: iter(()))
+
+
+@pytest.mark.usefixtures("chosen")
+def test_an_id_that_was_sent_already_is_no_failure_and_one_that_is_not_there_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert exit_code(["deadletters", "redrive", "d1", "d2"]) == 0
+    assert capsys.readouterr().err == "d2: it is redriven\n"
+    assert exit_code(["deadletters", "redrive", "d1", "d3"]) == 1
+    assert capsys.readouterr().err == "d3: there is no such dead letter\n"
+
+
+@pytest.mark.usefixtures("chosen")
+def test_purging_asks_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["deadletters", "purge", "d1"]) == 2
+    assert "--yes" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("chosen")
+def test_a_second_redrive_at_the_same_time_exits_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any) -> Iterator[Any]:
+        raise BusyError("civic: another redrive, park or purge is running")
+
+    monkeypatch.setattr(Redrive, "run", run)
+    assert exit_code(["deadletters", "redrive", "d1"]) == 1
+    assert "another redrive" in capsys.readouterr().err

@@ -101,7 +101,13 @@ def test_only_pipelines_in_use_are_checked_unless_asked() -> None:
         "results.civic",
         "artifacts.civic",
         "deadletters.civic",
+        "deadletters.civic.parked",
+        "frames.civic.replay",
+        "results.civic.replay",
+        "replays.civic",
         "alerts",
+        "replay-commands",
+        "replay-answers",
     ]
     findings = kafka._check_topics(cluster, ["frames.civic", "results.civic"])
     assert [finding.says for finding in findings] == ["results.civic is missing"]

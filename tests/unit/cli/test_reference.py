@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import Code, ModelCode, Stage
+from schemas.errors import Code, ModelCode, ReplayCode, Stage
 from sightline.cli.lazy import COMMANDS, load_command
 from sightline.cli.reference import main, pages
 from sightline.runtime.metrics import metric_names
@@ -39,7 +39,8 @@ def test_every_setting_is_described() -> None:
 
 def test_every_error_code_and_stage_is_described() -> None:
     page = _page("error-codes.md")
-    assert [code for code in (*Code, *ModelCode) if f"| `{code.value}` | {code.explanation} |" not in page] == []
+    codes = (*Code, *ModelCode, *ReplayCode)
+    assert [code for code in codes if f"| `{code.value}` | {code.explanation} |" not in page] == []
     assert [stage for stage in Stage if f"`{stage.value}`" not in page] == []
 
 

@@ -55,7 +55,7 @@ def test_the_limits_of_the_contract() -> None:
 
 def test_an_empty_cluster_gets_every_topic() -> None:
     wanted = topics_of(["civic", "mine"])
-    assert len(wanted) == 9
+    assert len(wanted) == 19
     plan = make_plan(load_topics_file(None), wanted, ClusterState(3, {}))
     assert [(change.kind, change.topic) for change in plan.changes] == [("create", topic) for topic in wanted]
     assert plan.changes[0].after["partitions"] == "12"
@@ -75,10 +75,16 @@ def test_a_pipeline_has_a_topic_for_each_of_its_roles() -> None:
         "results.gesture",
         "artifacts.gesture",
         "deadletters.gesture",
+        "deadletters.gesture.parked",
+        "frames.gesture.replay",
+        "results.gesture.replay",
+        "replays.gesture",
         "emr.gesture",
         "models.gesture.detector",
         "models.gesture.classifier",
         "alerts",
+        "replay-commands",
+        "replay-answers",
     ]
     assert topics_of([_pipeline("civic")]) == topics_of(["civic"])
 
@@ -95,7 +101,7 @@ def test_a_file_of_the_time_before_models_still_serves(tmp_path: Path) -> None:
     path = tmp_path / "topics.yaml"
     path.write_text(_FILE)
     built_in = load_topics_file(None)
-    for topic in ("models.gesture.detector", "emr.polyp"):
+    for topic in ("models.gesture.detector", "emr.polyp", "replay-commands", "replay-answers"):
         assert load_topics_file(path).rules(topic) == built_in.rules(topic)
 
 

@@ -17,7 +17,15 @@ ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("sightline:")}
-PROCESSES = {"worker": "1g", "worker-models": "2g", "worker-gpu": "6g", "sink-postgres": "1g", "sink-objects": "1g"}
+PROCESSES = {
+    "worker": "1g",
+    "worker-models": "2g",
+    "worker-gpu": "6g",
+    "sink-postgres": "1g",
+    "sink-objects": "1g",
+    "monitor": "1g",
+    "replays": "1g",
+}
 WITH_MODELS = ("worker-models", "worker-gpu")
 DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
 LOCKS = ("requirements.lock", "requirements-gpu.lock")
@@ -95,6 +103,7 @@ def test_sinks_take_what_the_workers_with_models_answer() -> None:
     answered = {word for name in ("worker", *WITH_MODELS) for word in _command(name)[1:-2]}
     assert set(_command("sink-postgres")[2:-2]) == answered
     assert set(_command("sink-objects")[2:-2]) == answered
+    assert set(_command("monitor")[1:-2]) == answered
     definitions = [load_definition(pipeline, load_settings({})) for pipeline in sorted(answered)]
     assert len([definition for definition in definitions if definition.models]) == 4
 

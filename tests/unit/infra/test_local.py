@@ -7,6 +7,7 @@ import pytest
 
 from infra import services
 from infra.local import process
+from infra.local.kafka import Membership, new_cluster_id
 from infra.local.process import ProcessId, free_port, require_tool, spawn, wait_until_ready
 from infra.local.tools import KAFKA_FOLDER, cache_folder
 from schemas.errors import ConfigurationError, OutageError
@@ -74,6 +75,18 @@ def test_the_broker_holds_the_largest_dead_letter_and_makes_no_topics() -> None:
     assert int(properties["message.max.bytes"]) == 18 * 2**20
     assert properties["auto.create.topics.enable"] == "false"
     assert properties["log.message.timestamp.type"] == "LogAppendTime"
+
+
+def test_each_broker_of_a_cluster_knows_all_controllers_and_wants_two_copies_of_three() -> None:
+    members = [Membership(number, [9001, 9002, 9003], new_cluster_id()).properties() for number in (1, 2, 3)]
+    assert {one["controller.quorum.voters"] for one in members} == {
+        "1@127.0.0.1:9001,2@127.0.0.1:9002,3@127.0.0.1:9003"
+    }
+    assert [one["node.id"] for one in members] == ["1", "2", "3"]
+    template = (KAFKA_FOLDER / "server.properties").read_text()
+    for name, value in members[0].items():
+        assert f"\n{name}=" in template
+        assert value in {"3", "2"} or name in {"node.id", "controller.quorum.voters"}
 
 
 def test_status_of_an_empty_folder_and_down_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ def test_the_tree_is_as_drawn() -> None:
     assert drawn == {name: member.__bases__[0].__name__ for name, member in classes.items()}
     assert drawn["SetupError"] == "OutageError"
     assert drawn["ModelError"] == "ConfigurationError"
-    assert len(drawn) == 8
+    assert len(drawn) == 9
 
 
 def test_errors_carry_facts() -> None:

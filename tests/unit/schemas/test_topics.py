@@ -8,6 +8,8 @@ def test_names_are_the_published_ones() -> None:
     assert topics.results("civic") == "results.civic"
     assert topics.artifacts("civic") == "artifacts.civic"
     assert topics.dead_letters("civic") == "deadletters.civic"
+    assert topics.frames_replay("civic") == "frames.civic.replay"
+    assert topics.results_replay("civic") == "results.civic.replay"
     assert topics.ALERTS == "alerts"
     assert topics.group("worker", "civic") == "sightline.worker.civic"
 
@@ -16,7 +18,7 @@ def test_names_are_the_published_ones() -> None:
     ("topic", "pipeline"),
     [
         ("frames.civic", "civic"), ("deadletters.civic-legacy", "civic-legacy"), ("alerts", None), ("frames", None),
-        ("frames.", None), ("other.civic", None),
+        ("frames.", None), ("other.civic", None), ("frames.civic.replay", "civic"), ("replays.civic", "civic"),
     ],
 )  # fmt: skip
 def test_the_pipeline_of_a_topic(topic: str, pipeline: str | None) -> None:

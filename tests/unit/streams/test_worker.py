@@ -13,7 +13,7 @@ from processors.outcome import Context, Failure, Success
 from schemas import topics
 from schemas.deadletter import parse_dead_letter
 from schemas.errors import Code, OutageError, SetupError, Stage
-from schemas.frame import Origin, parse_frame
+from schemas.frame import Frame, Origin, parse_frame
 from schemas.headers import Headers, last_text
 from schemas.message import EMR_TYPE, Message
 from schemas.pipeline import PipelineDefinition
@@ -29,7 +29,7 @@ from streams.tracker import Record, Tracker
 from streams.worker import Rejected, WorkerHandler
 from tests.pictures import TEN_WAYS, headers, jpeg
 from tests.scenes import LEFT, RIGHT, SEEN, loaded, polyp_model
-from tests.unit.processors.lineups import BrokenEngine, context, definition, with_engine
+from tests.unit.processors.lineups import BrokenEngine, CountingEngine, context, definition, with_engine
 
 PIPELINE = "polyp-unit"
 
@@ -58,7 +58,12 @@ class Notes:
 class Bench:
     """A handler, and records of one partition for it."""
 
-    def __init__(self, made: Context, check_models: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        made: Context,
+        check_models: Callable[[], None] = lambda: None,
+        skip: Callable[[Frame, Record], str | None] | None = None,
+    ) -> None:
         self.notes = Notes()
         self.finished: list[str] = []
         self._tracker = Tracker(self.finished.append)
@@ -72,6 +77,7 @@ class Bench:
             dead_letters=DeadLetters(publisher, offload, clock, "unit"),
             faults=Faults(None),
             check_models=check_models,
+            skip=skip,
         )
         self._next = 0
 
@@ -231,6 +237,22 @@ def test_a_setting_out_of_bounds_is_a_dead_letter_of_its_own_frame(left: LoadedM
     letter = parse_dead_letter(message.headers)
     assert (letter.code, letter.stage) == ("setting_invalid", "frame")
     assert len(bench.notes.results()) == 1
+
+
+def test_a_skipped_frame_is_answered_and_neither_fetched_nor_looked_at(left: LoadedModel) -> None:
+    engine = CountingEngine(left)
+    made = context(_definition(), {"detector": with_engine(left, engine)})
+    bench = Bench(made, skip=lambda frame, _: "thinned" if frame.event_id in {"e1", "claimed"} else None)
+    before = {reason: _counted("sightline_frames_skipped_total", reason=reason) for reason in ("thinned", "gate")}
+    claim: Headers = [*headers("claimed", "/c"), ("ce_dataref", b"s3://nowhere/at-all.jpg")]
+    bench.work(*_frames(3), (None, claim))
+    kinds = {result.event_id: result.kind for result in bench.notes.results()}
+    assert kinds == {"e0": "frame", "e1": "skipped", "e2": "frame", "claimed": "skipped"}
+    assert sum(engine.batches) == 2
+    assert bench.notes.on(topics.artifacts(PIPELINE)) == []
+    assert len(bench.finished) == 4
+    assert _counted("sightline_frames_skipped_total", reason="thinned") == before["thinned"] + 2
+    assert _counted("sightline_frames_skipped_total", reason="gate") == before["gate"]
 
 
 def test_an_envelope_that_is_wrong_never_reaches_the_models(left: LoadedModel) -> None:

@@ -1,0 +1,294 @@
+"""Exactly once: what a batch gives rise to and the offsets of its records become visible together, or not at all.
+
+In this order, for each batch:
+
+1. collect everything that its records give rise to;
+2. begin a transaction, hand the messages over, and wait until the broker has them all;
+3. take the group's metadata as it was at the last assignment, and only then look whether the records are still ours:
+   an assignment that has ended shows in the records, or the broker finds its metadata old;
+4. send the offsets with that metadata, and commit;
+5. finish the records.
+
+A transaction that fails is aborted, and the same batch goes into the next one: its records stay in hand, so nothing
+is sought back, and nothing passed by. Nothing stays open when the batch is given back. When nobody knows whether a
+commit came through, the group's committed offsets tell, once a new producer has settled the old one's transaction.
+
+From step 4 on no offset is committed beside the transaction (`Committer.sending`): an older one, written later, would
+stand.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from schemas.errors import OutageError
+from sightline.runtime import metrics
+from sightline.runtime.faults import BEFORE_COMMIT, IN_TRANSACTION, Faults
+from sightline.runtime.kafka import SERVICE, make_consumer, make_transactional_producer, map_kafka_error
+from sightline.runtime.log import get_logger
+from sightline.runtime.settings import KafkaSettings
+from streams.commits_by_transaction import TransactionalCommitter
+from streams.outbox import Outbox, Parcel
+from streams.parcels import ReplacedError, send_parcels
+from streams.patience import GivenBackError, Patience
+from streams.tracker import Record, Tracker
+
+_log = get_logger(__name__)
+# How long a killed worker holds up readers of committed records, when its slot does not come back.
+TRANSACTION_S: Final = 10.0
+_CALL_S: Final = 5.0
+# A hand-over waits so long for a commit or an abort; after that the producer is dropped, and the broker decides.
+_LEAVE_S: Final = 2.0
+
+
+class Transactions:
+    """The transactions of one group in this process. `slot` must be no other live process's.
+
+    `deliver` and `run_errand` are called by one thread at a time; the rest from any.
+    """
+
+    def __init__(self, kafka: KafkaSettings, group: str, slot: str, faults: Faults) -> None:
+        self._kafka = kafka
+        self._group = group
+        self._id = f"{group}.{slot}"
+        self.outbox = Outbox()  # what stands in the place of a publisher
+        self._faults = faults
+        self._metadata: object = None
+        self._producer: Producer | None = None
+        self._begun = False  # a producer that is begun has an epoch: older ones of this id are shut out
+        self._sent: list[TopicPartition] = []
+        self._sending = False  # we hold the committer's lock
+        self._committing = False
+        self._doubtful = False
+        self._problem: OutageError | None = None
+        self._closed = threading.Event()  # set: no transaction is open
+        self._closed.set()
+
+    def bind(self, tracker: Tracker, committer: TransactionalCommitter) -> None:
+        """Say whose offsets are sent; once, before anything else."""
+        self._tracker = tracker
+        self._committer = committer
+
+    def joined(self, consumer: Consumer) -> None:
+        """Take up the group's metadata; called with each assignment, in the polling thread, before it is taken on.
+
+        Asked for later it could be that of a member who has lost his partitions, or of no member at all, whom the
+        broker does not fence. And a work thread would wait for seconds: the client lets one thread in at a time.
+        """
+        metadata = consumer.consumer_group_metadata()
+        # Looked at second: a member who is put out does not come back before we have given his partitions up.
+        self._metadata = metadata if consumer.memberid() else None
+
+    def deliver(self, records: Sequence[Record], act: Callable[[], None], patience: Patience) -> None:
+        """Call `act`, which publishes into the outbox, and make that and the records' offsets visible together.
+
+        Blocks through any outage. Raises GivenBackError, and whatever else `act` raises.
+        """
+        parcels = patience.insist(records, lambda: self.outbox.collect(act))
+        offsets = _behind(records, self._committer.due())
+        try:
+            patience.insist(records, lambda: self._try(parcels, offsets, lambda: all(one.held for one in records)))
+            self._problem = None
+            self._finish(parcels)
+        finally:
+            self._leave()
+
+    def has_errand(self) -> bool:
+        """Tell whether a producer is to be begun, or offsets lead past markers of other people's transactions."""
+        return not self._begun or self._problem is not None or bool(self._committer.due())
+
+    def run_errand(self) -> None:
+        """Begin a producer, which ends what an earlier process of this id left open; commit what needs no message.
+
+        May block for seconds. What fails is tried at the next call.
+        """
+        try:
+            self._ready()
+            due = self._committer.due()
+            tracked = [self._tracker.get(place.topic, place.partition) for place in due]
+            if due:
+                self._try([], due, lambda: all(one is not None and one.held for one in tracked))
+                self._finish([])
+        except OutageError as outage:
+            self._problem = outage
+            _log.info("transactions wait", group=self._group, reason=str(outage))
+        except GivenBackError:
+            self._problem = None
+        else:
+            self._problem = None
+        finally:
+            self._leave()
+
+    def problem(self) -> OutageError | None:
+        """Return what kept the last errand from its end: publishing is not possible at present."""
+        return self._problem
+
+    def wait_closed(self) -> bool:
+        """Block until no transaction is open, for two seconds at most; a hand-over calls it in the end."""
+        return self._closed.wait(_LEAVE_S)
+
+    # -- one try ------------------------------------------------------------------------------------------
+
+    def _try(self, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]) -> None:
+        """Run the whole in one transaction. Raises OutageError: call again; GivenBackError: not ours any more."""
+        while True:
+            try:
+                if self._committing:
+                    self._commit(_CALL_S)
+                elif not self._was_committed(offsets):
+                    self._run(self._ready(), parcels, offsets, held)
+            except KafkaException as error:
+                self._fail(error.args[0])
+                raise map_kafka_error(error.args[0]) from error
+            except ReplacedError:
+                self._abort()
+            except (OutageError, GivenBackError):
+                self._abort()
+                raise
+            else:
+                return
+
+    def _run(
+        self, producer: Producer, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]
+    ) -> None:
+        self._closed.clear()
+        producer.begin_transaction()
+        send_parcels(producer, parcels, held, timeout_s=TRANSACTION_S)
+        self._faults.passing(IN_TRANSACTION)
+        if not self._sending:  # kept where a commit before this one was in doubt
+            self._sending = self._committer.sending.acquire()
+        metadata = self._metadata
+        if not held():
+            raise GivenBackError
+        if metadata is None:
+            raise OutageError(SERVICE, "the group has put us out")
+        self._sent = self._committer.with_marks(offsets)
+        producer.send_offsets_to_transaction(self._sent, metadata, _CALL_S)
+        self._faults.passing(BEFORE_COMMIT)
+        self._committing = True
+        self._commit(_CALL_S)
+
+    def _commit(self, timeout_s: float) -> None:
+        if self._producer is not None:
+            self._producer.commit_transaction(timeout_s)
+        self._committing = False
+        self._closed.set()
+
+    def _finish(self, parcels: Sequence[Parcel]) -> None:
+        """Note what is committed, then finish the records: in between nothing else may commit."""
+        metrics.TRANSACTIONS.labels(self._group, "committed").inc()
+        self._committer.committed(self._sent)
+        for parcel in parcels:
+            for outgoing in parcel.messages:
+                metrics.MESSAGES_PUBLISHED.labels(outgoing.message.topic).inc()
+            parcel.on_done()
+
+    def _ready(self) -> Producer:
+        """Return a producer that has no transaction open. Raises OutageError."""
+        self._abort()
+        if self._producer is None:
+            self._producer = make_transactional_producer(self._kafka, self._id, TRANSACTION_S)
+        if not self._begun:
+            try:
+                self._producer.init_transactions(_CALL_S)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    self._drop()
+                raise map_kafka_error(error.args[0]) from error
+            self._begun = True
+        return self._producer
+
+    def _was_committed(self, offsets: Sequence[TopicPartition]) -> bool:
+        """Tell whether a commit without an answer came through. Raises OutageError, KafkaException.
+
+        The new producer has settled it, and the broker answers only when no offset is pending.
+        """
+        if not self._doubtful:
+            return False
+        self._ready()
+        wanted = {(place.topic, place.partition): place.offset for place in offsets}
+        with closing(make_consumer(self._kafka, self._group)) as consumer:
+            found = consumer.committed([TopicPartition(*place) for place in wanted], timeout=_CALL_S)
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        self._doubtful = False
+        return all(place.offset >= wanted[place.topic, place.partition] for place in found)
+
+    # -- when it fails ------------------------------------------------------------------------------------
+
+    def _fail(self, error: KafkaError) -> None:
+        """Tell the kinds apart: a commit that is retriable is asked for again, what is fatal needs a new producer."""
+        _log.warning(
+            "transaction failed",
+            id=self._id,
+            code=error.name(),
+            fatal=error.fatal(),
+            retriable=error.retriable(),
+            abortable=error.txn_requires_abort(),
+        )
+        if self._committing and error.retriable():
+            return
+        self._doubtful = self._doubtful or self._committing
+        self._committing = False
+        if error.fatal():
+            self._drop()
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        """Take back what is open; where that cannot be done now, a new producer will. Never raises."""
+        if self._closed.is_set():
+            return
+        if self._producer is None or self._committing:
+            self._drop()
+            return
+        metrics.TRANSACTIONS.labels(self._group, "aborted").inc()
+        try:
+            self._producer.abort_transaction(_CALL_S)
+        except KafkaException as error:
+            _log.warning("abort failed", id=self._id, code=error.args[0].name())
+            self._drop()
+        else:
+            self._settle()
+
+    def _drop(self) -> None:
+        """Give the producer up; the next one of the same id settles what this one left open."""
+        if self._producer is not None:
+            metrics.TRANSACTIONS.labels(self._group, "dropped").inc()
+            with suppress(KafkaException):
+                self._producer.purge(in_queue=True, in_flight=True)
+        self._producer, self._begun, self._committing = None, False, False
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let others commit again, unless the offsets of this transaction may stand yet."""
+        self._closed.set()
+        if self._sending and not self._doubtful:
+            self._sending = False
+            self._committer.sending.release()
+
+    def _leave(self) -> None:
+        """Leave nothing open when a batch is over, done or given back."""
+        if self._committing:
+            with suppress(KafkaException):
+                self._commit(_LEAVE_S)
+        self._abort()
+        self._doubtful = False
+        self._settle()
+
+
+def _behind(records: Sequence[Record], due: Sequence[TopicPartition]) -> list[TopicPartition]:
+    """Return the offsets behind a batch; all before it is finished, since batches are delivered in order.
+
+    What is `due` elsewhere goes with them: while others are busy, no errand is run for a partition that is not.
+    """
+    last: dict[tuple[str, int], int] = {}
+    for record in records:
+        place = record.topic, record.partition
+        last[place] = max(last.get(place, 0), record.offset + 1)
+    elsewhere = {(place.topic, place.partition): place.offset for place in due}
+    return [TopicPartition(*place, offset) for place, offset in (elsewhere | last).items()]

@@ -1,0 +1,93 @@
+"""Frames for the scenarios, good and broken, and publishing them while something happens."""
+
+import functools
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from schemas.headers import Headers, last_text
+from tests.pictures import TEN_WAYS, headers, jpeg
+from tests.world import Published, World
+
+CAMERAS = 12
+# Frames of sources that begin so, and no others, cannot succeed.
+BROKEN = "/cameras/broken"
+# Many frames may show the same picture: each is a frame of its own all the same.
+_PICTURES = 4000
+_KEPT_EVERY = 3
+_picture = functools.lru_cache(maxsize=_PICTURES)(jpeg)
+
+Frame = tuple[bytes | None, Headers]
+MakeFrame = Callable[[int], Frame]
+
+
+def good(number: int) -> Frame:
+    """Return a frame that has a result; the pictures of some are kept as objects, which cost most of all."""
+    keep: Headers = [] if number % _KEPT_EVERY == 0 else [("ce_keep", b"false")]
+    return _picture(number % _PICTURES), [*headers(f"e{number}", f"/cameras/{number % CAMERAS}"), *keep]
+
+
+def broken(number: int) -> Frame:
+    return TEN_WAYS[number % len(TEN_WAYS)].make(number, f"broken{number}", BROKEN)
+
+
+def mixed(number: int, broken_every: int = 500) -> Frame:
+    """Return a frame; one of `broken_every` cannot succeed."""
+    return broken(number // broken_every) if number % broken_every == 0 else good(number)
+
+
+def is_broken(published: Published) -> bool:
+    return (last_text(published.headers, "ce_source") or "").startswith(BROKEN)
+
+
+def publish(world: World, count: int, make: MakeFrame = mixed, start: int = 0) -> list[Published]:
+    """Publish `count` frames as fast as they go, and wait for their acknowledgements."""
+    return world.publish(make(number) for number in range(start, start + count))
+
+
+@dataclass
+class Flow:
+    """Frames that are published evenly as long as the block lasts: `count` of them in `seconds`, and so many at least.
+
+    Ending the block waits until all are published and acknowledged; `published` stands then.
+    """
+
+    world: World
+    count: int
+    seconds: float
+    make: MakeFrame = mixed
+    start: int = 0
+    published: list[Published] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        assert self._thread is not None
+        self._ended.set()
+        if kind is None:
+            self._thread.join()
+            if self._failure is not None:
+                raise self._failure
+
+    def _run(self) -> None:
+        try:
+            with self.world.producer() as producer:
+                began = time.monotonic()
+                for done in itertools.count():
+                    if done >= self.count and self._ended.is_set():
+                        break
+                    producer.send(*self.make(self.start + done))
+                    self._ended.wait(max(began + self.seconds * done / self.count - time.monotonic(), 0))
+            self.published = producer.published
+        except BaseException as failure:  # noqa: BLE001 -- told to whoever waits for the flow
+            self._failure = failure

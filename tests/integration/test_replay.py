@@ -1,0 +1,254 @@
+"""Replays: the same frames once more, apart from the live results, and each of them once."""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas import topics
+from schemas.replaycommand import CommandName
+from sightline.runtime.objectstore import open_store
+from sightline.runtime.settings import load_settings
+from sinks.postgres.replay_frames import FrameRows
+from streams.replay.archive import Archive
+from streams.replay.plan import Plan, Planner
+from streams.replay.selection import Selection
+from tests.integration.planner import OtherSystem
+from tests.integration.replaying import BROKEN, FRAMES, GOOD, Replaying, make_replaying, photos, rows
+from tests.services import S3, Kafka, Postgres
+from tests.world import World, wait_for
+
+pytestmark = pytest.mark.services
+POINTS = ("replay-acknowledged:10", "replay-saved:2", "replay-acknowledged:1", "replay-saved:1")
+RANDOM_KILLS = 6
+SEED = 5
+
+
+@pytest.fixture(scope="module")
+def replaying(
+    tmp_path_factory: pytest.TempPathFactory, kafka: Kafka, postgres: Postgres, s3: S3
+) -> Iterator[Replaying]:
+    with make_replaying(tmp_path_factory.mktemp("replaying"), kafka, postgres, s3) as made:
+        yield made
+
+
+def test_killed_again_and_again_each_row_stands_once(replaying: Replaying) -> None:
+    world, chance = replaying.world, random.Random(SEED)
+    replaying.answer_replays()
+    planned = replaying.replay("plan", world.pipeline, "--id", "killed")
+    assert (planned["frames"], planned["archived_frames"], planned["missing_frames"]) == (FRAMES, 0, 0)
+    assert planned["seconds"] > 0
+    for number, point in enumerate((*POINTS, *[None] * RANDOM_KILLS)):
+        doomed = replaying.begin("resume", "killed", "--rate", "12", point=point)
+        if point is None:
+            time.sleep(chance.uniform(0.1, 0.9))
+            doomed.kill()
+        assert doomed.wait() == -9
+        if not number:
+            replaying.kill_worker()
+    before = replaying.replay("status", "killed")
+    assert before["state"] == "running"
+    assert 0 < before["published"] < FRAMES
+    assert replaying.replay("resume", "killed")["published"] == FRAMES
+    status = replaying.answered("killed", FRAMES)
+    assert (status["results"], status["dead_letters"], status["state"]) == (GOOD, BROKEN, "published")
+    live = rows(world, None)
+    assert len(live) == GOOD
+    assert rows(world, "killed") == live
+    letters = world.sql("SELECT code, replay_id, origin_topic FROM dead_letters ORDER BY code")
+    codes = {of: [code for code, whose, _ in letters if whose == of] for of in ("killed", None)}
+    assert codes["killed"] == codes[None]
+    assert {topic for _, of, topic in letters if of} == {topics.frames_replay(world.pipeline)}
+    assert len(world.results()) == GOOD  # nothing of it stands among the live ones
+    print(f"seed {SEED}; frames sent twice: {world.count(topics.frames_replay(world.pipeline)) - FRAMES}")
+    replaying.run("resume", "killed", expect=2)
+
+
+def test_two_side_by_side_one_paused_one_cancelled(replaying: Replaying) -> None:
+    world, frames = replaying.world, [f"--camera=/cameras/{number}" for number in range(3)]
+    count = sum(n % 5 < 3 for n in range(GOOD))
+    replaying.hold_replays()
+    strict = replaying.begin(
+        "start", world.pipeline, "--id", "stricter", "--set", "quality.pass_score=100", *frames, "--rate", "25"
+    )
+    wait_for(lambda: replaying.sent("stricter") > 0, 30, "first frames")
+    replaying.run("pause", "stricter")
+    wait_for(lambda: "paused" in strict.said("err"), 30, "its process has heard of it")
+    time.sleep(1)  # what was on its way is acknowledged and counted
+    paused = replaying.sent("stricter")
+    lax = ("start", world.pipeline, "--id", "lax", "--set", "quality.pass_score=1", *frames, "--max-backlog", "0")
+    assert replaying.replay(*lax)["published"] == count
+    assert replaying.sent("stricter") == paused < count
+    replaying.run("resume", "stricter")  # its process is there, and goes on
+    assert strict.wait() == 0
+    replaying.run("cancel", "stricter")
+    replaying.answer_replays()
+    status = replaying.answered("stricter", count)
+    assert (status["state"], status["skipped"], status["results"]) == ("cancelled", count, 0)
+    assert replaying.answered("lax", count)["results"] == count
+    skipped, answers, live = rows(world, "stricter"), rows(world, "lax"), rows(world, None)
+    assert skipped.keys() == answers.keys() < live.keys()
+    said = {(body["kind"], body["summary"]["skipped"]) for body in skipped.values()}
+    assert said == {("skipped", "replay-cancelled")}
+    assert {body["verdict"] for body in answers.values()} == {"accepted"}
+    assert {body["settings_digest"] for body in answers.values()}.isdisjoint(
+        body["settings_digest"] for body in live.values()
+    )
+
+
+def test_sending_waits_while_the_workers_of_replays_have_enough_to_do(replaying: Replaying) -> None:
+    world = replaying.world
+    replaying.hold_replays()
+    sending = replaying.begin("start", world.pipeline, "--id", "bounded", "--rate", "40", "--max-backlog", "20")
+    wait_for(lambda: "waits for the workers of replays" in sending.said("err"), 30, "it waits")
+    time.sleep(1)
+    assert 20 < replaying.sent("bounded") < FRAMES
+    assert sending.poll() is None
+    replaying.answer_replays()
+    assert sending.wait() == 0
+    assert replaying.answered("bounded", FRAMES)["results"] == GOOD
+
+
+def test_other_rules_then_promoted(replaying: Replaying) -> None:
+    world = replaying.world
+    replaying.answer_replays()
+    accepted = {frame_id for frame_id, body in rows(world, None).items() if body["verdict"] == "accepted"}
+    strict = ("start", world.pipeline, "--id", "strict", "--verdict", "accepted", "--set", "quality.pass_score=100")
+    replaying.replay(*strict)
+    replaying.answered("strict", len(accepted))
+    assert {frame_id: body["verdict"] for frame_id, body in rows(world, "strict").items()} == dict.fromkeys(
+        accepted, "rejected"
+    )
+    assert replaying.replay("promote", "strict")["promoted"] == len(accepted) > 0
+    current = "SELECT count(*) FROM current_results WHERE verdict = 'rejected' AND replay_id = 'strict'"
+    wait_for(lambda: world.sql(current)[0][0] == len(accepted), 30, "promoted results in the view")
+    live = world.count(topics.results(world.pipeline))
+    again = replaying.replay("promote", "strict")
+    assert (again["promoted"], again["unchanged"]) == (0, len(accepted))
+    assert world.count(topics.results(world.pipeline)) == live
+    assert world.sql("SELECT count(*) FROM current_results")[0][0] == GOOD
+
+
+def test_frames_are_chosen_in_every_way(replaying: Replaying) -> None:
+    world = replaying.world
+    query = (
+        "SELECT frame_id, score, captured_at, origin_partition, origin_offset FROM results"
+        " WHERE replay_id IS NULL ORDER BY 3"
+    )
+    found = world.sql(query)
+    frame_id, score, captured_at, partition, offset = found[7]
+    now = datetime.now(UTC)
+    for expected, chosen in (
+        (FRAMES, {"arrived_from": now - timedelta(hours=1), "arrived_to": now}),
+        (0, {"arrived_from": now}),
+        (0, {"captured_from": now + timedelta(hours=1)}),
+        (sum(n % 5 == 1 for n in range(GOOD)), {"cameras": ["/cameras/1"]}),
+        (1, {"offsets": {partition: (offset, offset + 1)}}),
+        (1, {"frame_ids": [frame_id]}),
+        (1, {"codes": ["picture_truncated"]}),
+        (sum(row[1] == score for row in found), {"score_from": score, "score_to": score}),
+        (0, {"verdict": "accepted", "captured_to": captured_at - timedelta(days=1)}),
+    ):
+        assert _plan(world, **chosen).counts.frames == expected, chosen
+
+
+def test_commands_are_carried_out_once_whatever_happens(replaying: Replaying) -> None:
+    world, slow = replaying.world, {"rate": 12, "overrides": {"set": {"quality.pass_score": 1}}}
+    replaying.answer_replays()
+    other, before = OtherSystem(world), world.sql("SELECT count(*) FROM replays")[0][0]
+    doomed = world.start("replay", "serve", env={"SIGHTLINE_FAULT_POINT": "replay-command-done:1"})
+    other.send(None, {"action": "status", "replay_id": "x"})
+    other.send("first", {"action": "start", "pipeline": world.pipeline, **slow})
+    assert doomed.process.wait(60) == -9  # the replay is made and may run; nobody was told
+
+    name = CommandName("first", other.source).replay_id()
+    killed = world.start("replay", "serve")
+    assert other.answer("first")["replay_id"] == name
+    wait_for(lambda: 0 < replaying.sent(name) < 80, 60, "first frames")
+    other.send("first", {"action": "start", "pipeline": world.pipeline, **slow})
+    other.send("first", {"action": "cancel", "replay_id": name})  # the id is taken
+    killed.kill()
+
+    serve = world.start("replay", "serve")
+    assert other.ask("halt", action="pause", replay_id=name) == ("done", "paused")
+    assert other.ask("early", action="promote", replay_id=name) == ("refused", "replay_unanswered")
+    wait_for(lambda: serve.metric("sightline_replay_runs") == 0, 30, "a paused replay holds no thread")
+    assert 0 < replaying.sent(name) < FRAMES
+    other.send("first", {"action": "start", "pipeline": world.pipeline, **slow})  # again: it must not go on
+    _oddities(other)
+    wait_for(lambda: serve.metric("sightline_replay_commands_total", outcome="unreadable") == 1, 60, "it is counted")
+    assert replaying.state(name) == "paused"
+    assert other.ask("on", action="resume", replay_id=name, rate=1000)[0] == "done"
+    replaying.answered(name, FRAMES)
+    assert other.ask("look", action="status", replay_id=name) == ("done", "published")
+    assert other.answer("look")["counts"]["results"] == len(rows(world, name)) == GOOD
+    assert {body["verdict"] for body in rows(world, name).values()} == {"accepted"}
+    assert other.ask("best", action="promote", replay_id=name) == ("done", "published")
+    assert other.answer("best")["counts"]["promoted"] > 0
+    assert other.ask("end", action="cancel", replay_id="planned") == ("done", "cancelled")
+    assert world.sql("SELECT count(*) FROM replays")[0][0] == before + 2
+    told = {command_id: len(answers) for command_id, answers in other.answers().items()}
+    assert max(told.values()) == 1, told
+    assert serve.wait_ready().terminate() == 0
+
+
+def _oddities(other: OtherSystem) -> None:
+    """Send what cannot be carried out; each gets its code, and the agent goes on, also over what breaks its client."""
+    other.send("noise", b"\xff\xfe")
+    other.send_unreadable_header()
+    pipeline = other.pipeline
+    said = {
+        "plan": other.ask("plan", action="plan", pipeline=pipeline, replay_id="planned"),
+        "taken": other.ask("taken", action="plan", pipeline=pipeline, replay_id="planned"),
+        "unknown": other.ask("unknown", action="pause", replay_id="none"),
+        "state": other.ask("state", action="pause", replay_id="planned"),
+        "pipeline": other.ask("pipeline", action="start", pipeline="nothing"),
+        "rule": other.ask("rule", action="plan", pipeline=pipeline, overrides={"set": {"no.such.rule": 1}}),
+        "typo": other.ask("typo", action="start", pipelin="civic"),
+    }
+    assert said.pop("plan") == ("done", "planned")
+    assert {outcome for outcome, _ in said.values()} == {"refused"}
+    assert {what: code for what, (_, code) in said.items()} == {
+        "taken": "replay_exists", "unknown": "replay_unknown", "state": "replay_state_wrong",
+        "pipeline": "request_invalid", "rule": "request_invalid", "typo": "command_invalid",
+    }  # fmt: skip
+    assert other.answer("noise")["code"] == "command_invalid"
+    alerts = [json.loads(message.value() or b"") for message in other.world.read(topics.ALERTS)]
+    assert any(alert["rule"] == "command-unreadable" for alert in alerts)
+
+
+def test_what_retention_took_comes_from_kept_pictures(replaying: Replaying) -> None:
+    """It stands last: from here on the topic is empty."""
+    world = replaying.world
+    replaying.answer_replays()
+    world.wait_until_settled()
+    world.empty(topics.frames(world.pipeline))
+    world.publish(photos(10, start=GOOD))
+    wait_for(lambda: len(rows(world, None)) == GOOD + 10, 60, "new frames are answered")
+    [[gone, frame_id]] = world.sql(
+        "SELECT key, frame_id FROM artifacts JOIN results USING (result_id)"
+        " WHERE event_id = 'e0' AND replay_id IS NULL AND artifacts.kind = 'picture'"
+    )
+    world.store.delete(gone)
+    facts = replaying.replay("plan", world.pipeline, "--id", "old")
+    assert (facts["kafka_frames"], facts["archived_frames"], facts["missing_frames"]) == (10, FRAMES - 1, 1)
+    started = replaying.replay("start", "old")
+    assert (started["published"], started["archived"], started["missing"]) == (FRAMES + 9, FRAMES - 1, 1)
+    assert replaying.answered("old", FRAMES + 9)["dead_letters"] == BROKEN
+    live = rows(world, None)
+    del live[frame_id]
+    assert rows(world, "old") == live
+    marked = world.sql("SELECT count(*) FROM results WHERE replay_id = 'old' AND (body->>'archived')::boolean")
+    assert marked[0][0] == GOOD - 1
+    assert _plan(world, archive=False).counts.frames == 10
+
+
+def _plan(world: World, **chosen: Any) -> Plan:
+    settings = load_settings(world.env)
+    archive = Archive(open_store(settings.objects_url(), settings.s3))
+    planner = Planner(settings.kafka, FrameRows(world.engine), archive, timeout_s=30)
+    return planner.plan(Selection.model_validate({"pipeline": world.pipeline, **chosen}), datetime.now(UTC))
