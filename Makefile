@@ -37,7 +37,7 @@ demo: setup ## run the whole path on this machine, with nothing but Python
 test: setup ## all tests; starts a real Kafka, PostgreSQL and S3 (needs Java, Maven, Go)
 	@$(BIN)/python infra/services.py fetch
 	@command -v kcat >/dev/null || { echo "kcat is missing, which the tests publish with: apt-get install kcat" >&2; exit 2; }
-	$(BIN)/pytest tests $(ARGS)
+	$(BIN)/pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 
 unit: setup ## the tests that need no services
 	$(BIN)/pytest tests/unit tests/contract -m "not services" $(ARGS)

@@ -3,9 +3,9 @@
 Two workers (civic; polyp with the demo model), both sinks and the monitor run on real services under a steady, modest
 load. Every 10 s the memory of each process is sampled, a worker and its supervisor apart: what is resident, and of that
 what the process has written and shares with nobody (pages of libraries come and go with other processes that map them).
-The first third warms up. Over the other two thirds a line is fitted; the slope by least squares must be at most 5 MB an
-hour, of both kinds of memory and of each process. At the end every frame must have exactly one answer, on the topics
-and in the database. Exit code 1 otherwise.
+The first third warms up, on a backlog to begin with. Over the other two thirds a line is fitted; the slope by least
+squares must be at most 5 MB an hour, of both kinds of memory and of each process. At the end every frame must have
+exactly one answer, on the topics and in the database. Exit code 1 otherwise.
 """
 
 import argparse

@@ -27,6 +27,8 @@ from tests.world import World
 Place = tuple[str, int, int]
 Frame = tuple[bytes | None, Headers]
 CAMERAS = 8
+# At once, at first: the largest batches come before the warm-up is over, whatever else the machine has to do later.
+BACKLOG = 500
 _BROKEN_EVERY = 40
 _OVERLAY_EVERY, _KEEP_EVERY = 5, 8
 _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
@@ -83,7 +85,10 @@ def polyp_frames(folder: Path) -> Iterator[Frame]:
 
 @contextmanager
 def publishing(world: World, frames: Iterator[Frame], per_s: float, answers: Answers) -> Iterator[None]:
-    """Publish in a thread of its own as long as the block lasts; at its end all is acknowledged, or a finding."""
+    """Publish in a thread of its own as long as the block lasts: a backlog, then steadily.
+
+    At the end all is acknowledged, or a finding says so.
+    """
     producer = Producer({"bootstrap.servers": world.bootstrap, "partitioner": "murmur2_random",
                          "enable.idempotence": True, "message.max.bytes": 20_000_000})  # fmt: skip
 
@@ -161,6 +166,8 @@ def _paced(act: Callable[[], None], per_s: float) -> Iterator[None]:
     ended = threading.Event()
 
     def run() -> None:
+        for _ in range(BACKLOG):
+            act()
         began = time.monotonic()
         for number in itertools.count():
             if ended.wait(max(began + number / per_s - time.monotonic(), 0)):

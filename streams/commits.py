@@ -1,7 +1,8 @@
 """Committing: explicit offsets, asynchronously while running, every answer checked."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,6 +17,9 @@ from streams.watch import Watch
 _log = get_logger(__name__)
 # How long a hand-over waits for a transaction whose offsets are on their way: they lead further than ours.
 _SENDING_S = 2.0
+# How long an answer is waited for. The client itself would wait without a limit: where the coordinator goes away with
+# a commit on its way, perhaps for ever, as what follows is announced to a thread that polls, and none does meanwhile.
+_ANSWER_S = 5.0
 
 
 @dataclass(slots=True)
@@ -113,12 +117,9 @@ class Committer:
         """Commit the marks that are waited for, and wait for the broker; at once when a transaction is in the way."""
         if not self.sending.acquire(blocking=False):
             return
-        try:
-            with self._tracker.changed:
-                requests, self._requests = self._requests, []
-            error = self._mark(consumer, frozenset().union(*(request.partitions for request in requests)))
-        finally:
-            self.sending.release()
+        with self._tracker.changed:
+            requests, self._requests = self._requests, []
+        error = self._mark(consumer, frozenset().union(*(request.partitions for request in requests)))
         for request in requests:
             request.error = error
             request.done.set()
@@ -135,18 +136,17 @@ class Committer:
         """Mark what is about to be begun, where that is not done yet; what fails is asked for once more."""
         uncovered = frozenset() if self._watch is None else self._watch.uncovered(records)
         if uncovered and self.sending.acquire(blocking=False):
-            try:
-                self._mark(consumer, uncovered)
-            finally:
-                self.sending.release()
+            self._mark(consumer, uncovered)
 
     def _mark(self, consumer: Consumer, partitions: frozenset[tuple[str, int]]) -> KafkaError | None:
+        """Commit marks, with `sending` held; it is let go when the broker has answered, however late that is."""
         held = [tracked for key in partitions if (tracked := self._tracker.get(*key)) is not None]
         offsets = [place for tracked in held if (place := self._take_offset(tracked)) is not None]
         if not offsets:
+            self.sending.release()
             return None
         try:
-            answered = consumer.commit(offsets=offsets, asynchronous=False)
+            answered = _commit_and_wait(consumer, offsets, self.sending.release)
         except KafkaException as error:
             refused: KafkaError = error.args[0]
             self.on_commit(refused, offsets)
@@ -211,3 +211,28 @@ class Committer:
             return TopicPartition(topic, partition, offset)
         text = self._watch.text(topic, partition, offset, offset if position is None else position, leaving=leaving)
         return TopicPartition(topic, partition, offset, metadata=text)
+
+
+def _commit_and_wait(
+    consumer: Consumer, offsets: list[TopicPartition], answered: Callable[[], None]
+) -> list[TopicPartition]:
+    """Commit, and return what the broker said of each partition. For the polling thread, outside of callbacks.
+
+    Another thread does it, which the client lets in while this one does not poll. Raises KafkaException, also when no
+    answer comes for a while; `answered` is called when it is there after all.
+    """
+    answer: Future[list[TopicPartition]] = Future()
+
+    def commit() -> None:
+        try:
+            answer.set_result(consumer.commit(offsets=offsets, asynchronous=False))
+        except KafkaException as error:
+            answer.set_exception(error)
+        finally:
+            answered()
+
+    threading.Thread(target=commit, name="commit", daemon=True).start()
+    try:
+        return answer.result(_ANSWER_S)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 -- the library's own name

@@ -21,7 +21,7 @@ _FLUSH_S = 2.0
 _LOOK_EVERY_S = 0.1
 # A loop that is inside a call of librdkafka which never returns, as a synchronous commit may be whose coordinator went
 # away at the wrong moment, can only be helped by another process. Its liveness says so long before this.
-_STUCK_S = 60.0
+_STUCK_S = 20.0
 
 
 class RunnableLoop(Protocol):
@@ -135,7 +135,8 @@ class Process:
         return next((reason for loop in self._loops if (reason := loop.stalled())), None)
 
     def _not_ready(self) -> str | None:
-        reasons = [self._publisher.problem(), *(loop.unready() for loop in self._loops)]
+        # A loop that hangs cannot say so itself: what it knew last may be that all is well.
+        reasons = [self._not_live(), self._publisher.problem(), *(loop.unready() for loop in self._loops)]
         reasons += [awaited.problem() for awaited in self._awaited]
         return next((reason for reason in reasons if reason), None)
 

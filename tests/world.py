@@ -103,7 +103,10 @@ class Running:
             return error.code, error.read().decode()
 
     def ready(self) -> bool:
-        return self.get("/health/ready")[0] == 200
+        try:
+            return self.get("/health/ready")[0] == 200
+        except OSError:  # a worker's child has died, and the next one is on its way
+            return False
 
     def wait_ready(self, timeout_s: float = 30) -> "Running":
         wait_for(self.ready, timeout_s, f"ready: {self.process.args!r}")
@@ -281,6 +284,16 @@ class World:
 
     def results(self) -> list[dict[str, Any]]:
         return [json.loads(message.value() or b"") for message in self.read(topics.results(self.pipeline))]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the alerts of everybody: all pipelines share their topic. Tests also write there what is no alert."""
+        found = []
+        for message in self.read(topics.ALERTS):
+            try:
+                found.append(json.loads(message.value() or b""))
+            except ValueError:
+                continue
+        return [alert for alert in found if isinstance(alert, dict) and "rule" in alert]
 
     def dead_letters(self) -> list[KafkaMessage]:
         return self.read(topics.dead_letters(self.pipeline))

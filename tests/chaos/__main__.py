@@ -8,6 +8,7 @@ Real services, processes killed and services disturbed while frames flow, and af
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -21,8 +22,6 @@ from tests.chaos.scenarios import SCENARIOS, Scenario, run
 from tests.chaos.stage import Services
 from tests.services import make_kafka, make_postgres, make_s3, running
 
-_SHOWN = 10
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the scenarios that are asked for; return the exit code."""
@@ -34,14 +33,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     chosen = [scenario for scenario in SCENARIOS if not options.only or scenario.name in options.only]
     began = time.monotonic()
+    # Who is asked to end, as by a time limit, still says what it has seen.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    outcomes: list[Outcome] = []
     try:
-        outcomes = _run_all(chosen, seed, short=options.short)
+        _run_all(chosen, seed, outcomes, short=options.short)
+    except KeyboardInterrupt:
+        left = [scenario.name for scenario in chosen[len(outcomes) :]]
+        outcomes.append(Outcome("ended early", seed, findings=[f"not played to the end: {', '.join(left)}"]))
     except ConfigurationError as missing:
         print(f"chaos: {missing}", file=sys.stderr)
         return 2
     total = total_of(outcomes, seed)
     total.seconds = time.monotonic() - began
-    print(table([*outcomes, total]) if len(outcomes) > 1 else table(outcomes))
+    print(f"\n{table([*outcomes, total])}")
     if options.json is not None:
         facts = {"seed": seed, "scenarios": [outcome.facts() for outcome in outcomes], "total": total.facts()}
         options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -61,8 +66,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run_all(chosen: Sequence[Scenario], seed: int, *, short: bool) -> list[Outcome]:
-    outcomes = []
+def _run_all(chosen: Sequence[Scenario], seed: int, outcomes: list[Outcome], *, short: bool) -> None:
     with ExitStack() as stack:
         services = Services(
             stack.enter_context(running(make_kafka)),
@@ -74,9 +78,9 @@ def _run_all(chosen: Sequence[Scenario], seed: int, *, short: bool) -> list[Outc
             print(f"{scenario.name}, seed {seed}: {scenario.about}", flush=True)
             size = scenario.short if short else scenario.full
             outcome = run(scenario, seed, size, services, folder / scenario.name)
-            print("\n".join([f"  {outcome.seconds:6.1f} s  {outcome.verdict}", *outcome.findings[:_SHOWN]]), flush=True)
+            # At once: who is killed cannot say anything at the end.
+            print(f"  {outcome.seconds:6.1f} s  {outcome.verdict}\n{table([outcome])}", flush=True)
             outcomes.append(outcome)
-    return outcomes
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psutil
 
@@ -51,6 +53,25 @@ class Keeper:
         wait_for(lambda: self.running.process.poll() == -signal.SIGKILL, timeout_s, f"death of {self.name} at {what}")
         self._env = None
         self.tend()
+
+
+@contextmanager
+def tending(kept: Sequence[Keeper]) -> Iterator[None]:
+    """Start again what ends by itself, as long as the block lasts."""
+    ended = threading.Event()
+
+    def tend() -> None:
+        while not ended.wait(0.5):
+            for keeper in kept:
+                keeper.tend()
+
+    thread = threading.Thread(target=tend, name="tending")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def start_kept(world: World, workers: int = 1, *, replays: bool = False) -> list[Keeper]:

@@ -25,6 +25,7 @@ _COLUMNS = {
     "verdict": "verdict",
 }
 _SHOWN = 20
+_ALL = "all"
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Outcome:
 
 def total_of(outcomes: Sequence[Outcome], seed: int) -> Outcome:
     """Sum up; the findings of all stand behind one another."""
-    total = Outcome("all", seed, findings=[finding for outcome in outcomes for finding in outcome.findings])
+    total = Outcome(_ALL, seed, findings=[finding for outcome in outcomes for finding in outcome.findings])
     sums: Counter[str] = Counter()
     for outcome in outcomes:
         sums.update({name: value for name, value in asdict(outcome).items() if name not in {"scenario", "seed"}
@@ -96,6 +97,6 @@ def table(outcomes: Sequence[Outcome]) -> str:
         "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(cells))
         for cells in (list(zip(line, widths, strict=True)) for line in lines)
     ]
-    for outcome in outcomes:
+    for outcome in (outcome for outcome in outcomes if outcome.scenario != _ALL):
         text += [f"{outcome.scenario}: {finding}" for finding in outcome.findings[:_SHOWN]]
     return "\n".join(text)

@@ -19,7 +19,7 @@ from tests.services import S3, Kafka, Postgres, running
 from tests.world import Published, World, make_world, wait_for
 
 # When nothing more has come for so long, nothing more will come.
-_STILL_S = 120.0
+_STILL_S = 180.0
 _KAFKA, _POSTGRES, _S3 = "kafka", "postgres", "s3"
 
 

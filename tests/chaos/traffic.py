@@ -14,6 +14,7 @@ from tests.pictures import TEN_WAYS, headers, jpeg
 from tests.world import Published, World
 
 CAMERAS = 12
+VARIED_BROKEN_EVERY, VARIED_DRAWN_EVERY = 20, 10
 # Frames of sources that begin so, and no others, cannot succeed.
 BROKEN = "/cameras/broken"
 # Many frames may show the same picture: each is a frame of its own all the same.
@@ -38,6 +39,14 @@ def broken(number: int) -> Frame:
 def mixed(number: int, broken_every: int = 500) -> Frame:
     """Return a frame; one of `broken_every` cannot succeed."""
     return broken(number // broken_every) if number % broken_every == 0 else good(number)
+
+
+def varied(number: int) -> Frame:
+    """Return a frame for a pipeline with models; some cannot succeed, and some ask for an overlay."""
+    if number % VARIED_BROKEN_EVERY == 0:
+        return broken(number // VARIED_BROKEN_EVERY)
+    value, wanted = good(number)
+    return value, wanted if number % VARIED_DRAWN_EVERY != 1 else [*wanted, ("ce_overlay", b"true")]
 
 
 def is_broken(published: Published) -> bool:

@@ -81,7 +81,9 @@ def _listen(world: World, sender: Sender) -> _Said:
         headers = cast("Headers", list(message.headers() or []))
         said.artifact_keys[_place(message)] = last_text(headers, "ce_id")
     for message in _records(world, topics.ALERTS):
-        said.alert_ids[_place(message)] = _text(_json(message).get("alert_id"))
+        place, alert = _place(message), _json(message)
+        if place in sender.places or alert.get("pipeline") == pipeline:  # everybody's alerts are there
+            said.alert_ids[place] = _text(alert.get("alert_id"))
     return said
 
 

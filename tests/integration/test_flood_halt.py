@@ -18,7 +18,7 @@ def _settings(**more: str) -> dict[str, str]:
 
 
 def _alerts(world: World) -> list[dict[str, object]]:
-    alerts = [json.loads(message.value() or b"") for message in world.read(topics.ALERTS)]
+    alerts = world.alerts()
     return [alert for alert in alerts if alert.get("pipeline") == world.pipeline]
 
 

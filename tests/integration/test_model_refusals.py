@@ -1,6 +1,5 @@
 """Models that cannot be used: refused with a code, an alert and a metric, while the worker goes on with the old one."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 from onnx import ModelProto
 
-from schemas import topics
 from schemas.activation import ModelAddress
 from schemas.alert import RULE_MODEL_REFUSED
 from schemas.modelcard import CARD_FILE, load_card
@@ -132,7 +130,7 @@ def _refused(world: World) -> Counter[str]:
 
 
 def _alerted(world: World) -> list[tuple[str, str]]:
-    alerts = [json.loads(message.value() or b"") for message in world.read(topics.ALERTS)]
+    alerts = world.alerts()
     return [
         (alert["facts"]["digest"], alert["facts"]["code"])
         for alert in alerts

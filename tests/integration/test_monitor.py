@@ -1,6 +1,5 @@
 """The monitor on a real broker: alerts begin once and end once, whatever happens to it meanwhile."""
 
-import json
 import shutil
 import subprocess
 import threading
@@ -111,7 +110,7 @@ class Cameras:
 
 
 def _alerts(world: World) -> list[dict[str, Any]]:
-    found = [json.loads(message.value() or b"") for message in world.read(topics.ALERTS)]
+    found = world.alerts()
     return [alert for alert in found if alert.get("pipeline") == world.pipeline and "state" in alert.get("facts", {})]
 
 

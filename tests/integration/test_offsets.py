@@ -1,6 +1,5 @@
 """Where reading begins: new groups, new partitions, and offsets that retention took."""
 
-import json
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -50,7 +49,7 @@ def test_offsets_that_retention_took_become_an_alert_a_metric_and_a_row(world: W
     facts = "SELECT consumer_group, topic, partition, from_offset, to_offset FROM gaps WHERE topic = :topic"
     wait_for(lambda: world.sql(facts, topic=frames), 30, "a row in gaps")
     assert [tuple(row) for row in world.sql(facts, topic=frames)] == [(group, frames, partition, 10, 40)]
-    alerts = [json.loads(message.value() or b"") for message in world.read(topics.ALERTS)]
+    alerts = world.alerts()
     [alert] = [alert for alert in alerts if alert.get("pipeline") == world.pipeline]
     assert alert["rule"] == "offsets-lost"
     assert alert["facts"]["from_offset"] == 10

@@ -1,6 +1,5 @@
 """Replays: the same frames once more, apart from the live results, and each of them once."""
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -217,7 +216,7 @@ def _oddities(other: OtherSystem) -> None:
         "pipeline": "request_invalid", "rule": "request_invalid", "typo": "command_invalid",
     }  # fmt: skip
     assert other.answer("noise")["code"] == "command_invalid"
-    alerts = [json.loads(message.value() or b"") for message in other.world.read(topics.ALERTS)]
+    alerts = other.world.alerts()
     assert any(alert["rule"] == "command-unreadable" for alert in alerts)
 
 

@@ -74,6 +74,11 @@ def test_the_full_form_is_as_large_as_promised() -> None:
     assert models.full.frames >= 8 * 2_000
 
 
+def test_what_is_said_to_be_tested_elsewhere_is_there() -> None:
+    named = [scenario.tested_in for scenario in SCENARIOS if scenario.tested_in is not None]
+    assert [name for name in named if not (Path(__file__).parents[1] / name).is_file()] == []
+
+
 def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -1,8 +1,6 @@
 """Floods of frames that cannot succeed."""
 
-import json
 
-from schemas import topics
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import BROKEN, Frame, good, publish
 from tests.pictures import corrupt_jpeg, headers, truncated_jpeg
@@ -48,5 +46,5 @@ def _of_many_cameras(number: int) -> Frame:
 
 def _alerts(world: World) -> set[str]:
     """Return the rules that alerts of this pipeline name."""
-    found = (json.loads(message.value() or b"") for message in world.read(topics.ALERTS))
+    found = world.alerts()
     return {alert["rule"] for alert in found if alert.get("pipeline") == world.pipeline}

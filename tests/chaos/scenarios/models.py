@@ -10,15 +10,13 @@ from schemas.activation import ModelAddress
 from tests.audit import Evidence
 from tests.chaos.keeper import Keeper
 from tests.chaos.stage import Stage, forget_the_dead_sooner
-from tests.chaos.traffic import Flow, Frame, broken, good
+from tests.chaos.traffic import VARIED_BROKEN_EVERY, VARIED_DRAWN_EVERY, Flow, varied
 from tests.pictures import TEN_WAYS
 from tests.scenes import put_models_in_force
 from tests.world import World, define_pipeline
 
 PIPELINES: Final = ("banana", "polyp", "deepfake", "gesture", "detect", "segment", "pose", "classify")
 _POINTS = ("after-produce", "after-acknowledge")
-_BROKEN_EVERY = 20
-_DRAWN_EVERY = 10
 _FRAMES_PER_S = 30  # of each pipeline
 
 
@@ -35,7 +33,7 @@ def killed(stage: Stage) -> None:
     sinks = [Keeper(world, "sink", kind, *names) for kind in ("postgres", "objects")]
     with ExitStack() as stack:
         flows = {
-            like: stack.enter_context(Flow(one, count, count / _FRAMES_PER_S, _frame)) for like, one in worlds.items()
+            like: stack.enter_context(Flow(one, count, count / _FRAMES_PER_S, varied)) for like, one in worlds.items()
         }
         for like, (worker, point) in doomed.items():
             worker.wait_for_death(point)
@@ -62,7 +60,7 @@ def _doomed(stage: Stage, place: int, world: World) -> tuple[Keeper, str]:
 
 def _judge(stage: Stage, like: str, evidence: Evidence, addresses: Mapping[str, ModelAddress]) -> None:
     count = len(evidence.published)
-    wanted = Counter(TEN_WAYS[number % len(TEN_WAYS)].code for number in range(-(-count // _BROKEN_EVERY)))
+    wanted = Counter(TEN_WAYS[number % len(TEN_WAYS)].code for number in range(-(-count // VARIED_BROKEN_EVERY)))
     if Counter({letter.dl_id: letter.code for letter in evidence.topic_letters}.values()) != wanted:
         stage.outcome.find(f"miscalled: dead letters of {like} have other codes than their frames earn")
     digests = {role: address.digest for role, address in addresses.items()}
@@ -70,13 +68,5 @@ def _judge(stage: Stage, like: str, evidence: Evidence, addresses: Mapping[str, 
         if result["kind"] != "frame" or {one["role"]: one["digest"] for one in result["models"]} != digests:
             stage.outcome.find(f"changed: result {result['result_id']} of {like} is of another model or kind")
     overlays = {key for key, _ in evidence.artifact_rows if key.startswith("overlays/")}
-    if len(overlays) < count // _DRAWN_EVERY // 2:
+    if len(overlays) < count // VARIED_DRAWN_EVERY // 2:
         stage.outcome.find(f"missing: {len(overlays)} overlays of {like}")
-
-
-def _frame(number: int) -> Frame:
-    """Return a frame; some cannot succeed, and some ask for an overlay."""
-    if number % _BROKEN_EVERY == 0:
-        return broken(number // _BROKEN_EVERY)
-    value, headers = good(number)
-    return value, headers if number % _DRAWN_EVERY != 1 else [*headers, ("ce_overlay", b"true")]

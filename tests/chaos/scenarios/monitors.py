@@ -1,9 +1,7 @@
 """The monitor is killed while it watches; each alert begins once and ends once all the same."""
 
-import json
 from collections import Counter
 
-from schemas import topics
 from tests.chaos.keeper import Keeper
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import BROKEN, Flow, Frame, good, publish
@@ -56,7 +54,7 @@ def _flood(number: int, camera: int) -> Frame:
 
 def _said(world: World) -> Counter[tuple[str, str]]:
     """Count source and state of the floods' alerts, each alert once however often it stands on the topic."""
-    found = {alert["alert_id"]: alert for alert in (json.loads(m.value() or b"") for m in world.read(topics.ALERTS))}
+    found = {alert["alert_id"]: alert for alert in world.alerts()}
     return Counter(
         (alert["source"].partition("|")[2], alert["facts"]["state"])
         for alert in found.values()

@@ -1,6 +1,7 @@
 """Commits with marks beside the offsets, by a client that notes what it is given."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from schemas.errors import OutageError
 from sightline.runtime.inhand import InHand
 from sightline.runtime.life import Life
+from streams import commits
 from streams.commits import Committer
 from streams.suspicion import Mark, parse_mark
 from streams.tracker import Record, Tracker
@@ -142,3 +144,27 @@ def test_without_a_watch_nothing_stands_beside_an_offset() -> None:
     bare.commit(desk.consumer)
     bare.commit_now(desk.consumer)
     assert desk.client.commits[1:] == [(11, None, True)]
+
+
+def test_a_broker_that_never_answers_holds_nobody_up_and_is_not_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "_ANSWER_S", 0.05)
+    desk, answering = Desk(), threading.Event()
+    said_yes = desk.client.commit
+
+    def silent(offsets: list[TopicPartition], *, asynchronous: bool) -> list[TopicPartition]:
+        answering.wait(20)
+        return said_yes(offsets, asynchronous=asynchronous)
+
+    monkeypatch.setattr(desk.client, "commit", silent)
+    (record, _) = desk.take(2)
+    with pytest.raises(OutageError), desk.marking():
+        desk.committer.answer(desk.consumer)
+    record.finish()
+    before = len(desk.client.commits)
+    desk.committer.commit(desk.consumer)
+    assert len(desk.client.commits) == before  # the earlier one might come after it
+    answering.set()
+    while desk.committer.sending.locked():
+        time.sleep(0.001)
+    desk.committer.commit(desk.consumer)
+    assert [offset for offset, _, _ in desk.client.commits[before:]] == [10, 11]
