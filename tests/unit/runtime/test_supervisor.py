@@ -164,6 +164,22 @@ def test_a_hang_that_holds_the_interpreter_is_ended_and_says_where() -> None:
     assert "in hang" in died["traceback"]
 
 
+def test_a_hang_that_begins_just_before_a_look_is_blamed_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(childwatch, "_LOOK_EVERY_S", 0.25)
+
+    def hang() -> int:
+        time.sleep(0.2)
+        _life().in_hand.put([A], (1, 0))
+        ctypes.PyDLL(None).sleep(60)
+        return 0
+
+    def after() -> int:
+        assert _codes() == {A: Code.PROCESS_HUNG}
+        return 0
+
+    assert supervise(_lives(hang, after), ChildLimits(GENEROUS.resident_bytes, batch_s=0.45)) == 0
+
+
 def test_a_child_that_somebody_froze_is_not_at_work() -> None:
     others = _children()
 
