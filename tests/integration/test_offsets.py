@@ -1,6 +1,5 @@
 """Where reading begins: new groups, new partitions, and offsets that retention took."""
 
-
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions

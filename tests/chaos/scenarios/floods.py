@@ -1,6 +1,5 @@
 """Floods of frames that cannot succeed."""
 
-
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import BROKEN, Frame, good, publish
 from tests.pictures import corrupt_jpeg, headers, truncated_jpeg
