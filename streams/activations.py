@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from pydantic import ValidationError
 
@@ -20,15 +19,15 @@ from schemas.message import activation_message
 from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
-from sightline.runtime.kafka import SERVICE, make_reader, map_kafka_error
+from sightline.runtime.kafka import SERVICE, make_reader
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
+from streams.follow import at_end, beginnings
 from streams.publish import FramePublisher
 from streams.read import Edge, read_to_end
 
 _log = get_logger(__name__)
 _POLL_S: Final = 0.2
-_ASK_S: Final = 5.0
 _RECORDS: Final = 100
 _JOIN_S: Final = 2.0
 
@@ -105,16 +104,16 @@ class ActivationReader:
     def _follow(self) -> None:
         """Read every topic from its beginning, and on until `stop`. Raises OutageError, after which all begins anew."""
         with closing(make_reader(self._settings)) as consumer:
-            places = [place for topic in self._roles for place in _partitions(consumer, topic)]
+            places = [place for topic in self._roles for place in beginnings(consumer, topic)]
             consumer.assign(places)
             unfinished = {(place.topic, place.partition) for place in places}
             newest: dict[str, Activation] = {}
             while not self._stop.is_set():
                 for message in consumer.consume(_RECORDS, _POLL_S):
-                    at_end = _at_end(message)
+                    ended = at_end(message)
                     topic, partition = message.topic() or "", message.partition() or 0
                     role = self._roles[topic]
-                    if at_end:
+                    if ended:
                         unfinished.discard((topic, partition))
                     elif (activation := self._parse(message, role)) is not None:
                         newest[role] = activation
@@ -182,24 +181,3 @@ def _parse(value: bytes | None, offset: int | None, pipeline: str, role: str) ->
         reason = "it is of another pipeline or role"
     _log.error("activation cannot be read", pipeline=pipeline, role=role, offset=offset, reason=reason)
     return None
-
-
-def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
-    """Return where to begin. Raises SetupError for a topic that is missing, and OutageError."""
-    try:
-        described = consumer.list_topics(topic, timeout=_ASK_S).topics[topic]
-    except KafkaException as error:
-        raise map_kafka_error(error.args[0]) from error
-    if described.error is not None or not described.partitions:
-        raise SetupError(SERVICE, f"topic {topic} is missing; `sightline topics apply` makes those of a pipeline")
-    return [TopicPartition(topic, number, OFFSET_BEGINNING) for number in described.partitions]
-
-
-def _at_end(message: KafkaMessage) -> bool:
-    """Tell the end of a partition from a record. Raises OutageError for whatever else the client reports."""
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- this is how the library names its client-side codes
-        return True
-    raise map_kafka_error(error)

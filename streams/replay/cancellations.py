@@ -4,21 +4,20 @@ import threading
 from contextlib import closing
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from pydantic import ValidationError
 
 from schemas import topics
-from schemas.errors import OutageError, SetupError
+from schemas.errors import OutageError
 from schemas.replay import ReplayState
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
-from sightline.runtime.kafka import SERVICE, make_reader, map_kafka_error
+from sightline.runtime.kafka import SERVICE, make_reader
 from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
+from streams.follow import at_end, beginnings
 
 _log = get_logger(__name__)
 _POLL_S: Final = 0.2
-_ASK_S: Final = 5.0
 _RECORDS: Final = 100
 _JOIN_S: Final = 2.0
 
@@ -91,12 +90,12 @@ class Cancellations:
 
     def _follow(self) -> None:
         with closing(make_reader(self._settings)) as consumer:
-            places = self._places(consumer)
+            places = beginnings(consumer, self._topic)
             consumer.assign(places)
             unfinished = {place.partition for place in places}
             while not self._stop.is_set():
                 for message in consumer.consume(_RECORDS, _POLL_S):
-                    if _at_end(message):
+                    if at_end(message):
                         unfinished.discard(message.partition() or 0)
                     elif message.value() is not None:
                         self.apply(message.value())
@@ -104,23 +103,3 @@ class Cancellations:
                     self._trouble = None
                     self._backoff.reset()
                     self._read.set()
-
-    def _places(self, consumer: Consumer) -> list[TopicPartition]:
-        try:
-            described = consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
-        except KafkaException as error:
-            raise map_kafka_error(error.args[0]) from error
-        if described.error is not None or not described.partitions:
-            problem = f"topic {self._topic} is missing; `sightline topics apply` makes those of a pipeline"
-            raise SetupError(SERVICE, problem)
-        return [TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in described.partitions]
-
-
-def _at_end(message: Message) -> bool:
-    """Tell the end of a partition from a record. Raises OutageError for whatever else the client reports."""
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- this is how the library names its client-side codes
-        return True
-    raise map_kafka_error(error)
