@@ -81,7 +81,11 @@ def main(arguments: list[str]) -> int:
         civic, polyp = _worlds(stack)
         processes = _start(civic, polyp)
         asked = {world.pipeline: Answers() for world in (civic, polyp)}
-        memories = _soak(civic, polyp, asked, processes, options.minutes * 60)
+        try:
+            memories = _soak(civic, polyp, asked, processes, options.minutes * 60)
+        except (FileNotFoundError, ProcessLookupError):  # of a process that is no more, nor are its samples of use
+            _say_last_words(processes)
+            raise
         findings = [finding for world in (civic, polyp) for finding in _audit(world, asked[world.pipeline])]
         findings += [f"{name} ended" for name, one in processes.items() if one.process.poll() is not None]
     counts = {name: (len(one.asked), one.results.total(), one.letters.total()) for name, one in asked.items()}
@@ -136,9 +140,14 @@ def _start(civic: World, polyp: World) -> Mapping[str, Running]:
         try:
             process.wait_ready(120)
         except (AssertionError, OSError):
-            print(f"{name}, code {process.process.poll()}:\n{process.log.read_text()[-3000:]}", file=sys.stderr)
+            _say_last_words({name: process})
             raise
     return processes
+
+
+def _say_last_words(processes: Mapping[str, Running]) -> None:
+    for name, one in processes.items():
+        print(f"{name}, code {one.process.poll()}:\n{one.log.read_text()[-12000:]}", file=sys.stderr)
 
 
 def _soak(

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from schemas.errors import InputError
 from schemas.frame import Origin, parse_frame
 from schemas.headers import Headers
 from schemas.result import Result
+from tests.background import in_background
 from tests.pictures import TEN_WAYS, headers, jpeg
 from tests.world import World
 
@@ -106,7 +107,7 @@ def publishing(world: World, frames: Iterator[Frame], per_s: float, answers: Ans
                          on_delivery=partial(acknowledged, value, head))  # fmt: skip
         producer.poll(0)
 
-    with _paced(send, per_s):
+    with in_background(partial(_paced, send, per_s)):
         yield
     if producer.flush(120):
         answers.failures.append("not all was acknowledged")
@@ -119,22 +120,15 @@ def following(world: World, answers: Answers) -> Iterator[None]:
                          "auto.offset.reset": "earliest", "isolation.level": "read_committed"})  # fmt: skip
     names = topics.results(world.pipeline), topics.dead_letters(world.pipeline)
     consumer.assign([TopicPartition(name, number, 0) for name in names for number in world.partitions(name)])
-    ended = threading.Event()
 
-    def run() -> None:
+    def run(ended: threading.Event) -> None:
         while not ended.is_set():
             for message in consumer.consume(500, 0.2):
                 if message.error() is None:
                     _count(message, names[0], answers)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with closing(consumer), in_background(run):
         yield
-    finally:
-        ended.set()
-        thread.join()
-        consumer.close()
 
 
 def rows_of(world: World, asked: Answers) -> Answers:
@@ -161,23 +155,11 @@ def _frame_id(value: bytes | None, head: Headers, origin: Origin, timestamp_ms: 
         return None
 
 
-@contextmanager
-def _paced(act: Callable[[], None], per_s: float) -> Iterator[None]:
-    ended = threading.Event()
-
-    def run() -> None:
-        for _ in range(BACKLOG):
-            act()
-        began = time.monotonic()
-        for number in itertools.count():
-            if ended.wait(max(began + number / per_s - time.monotonic(), 0)):
-                return
-            act()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def _paced(act: Callable[[], None], per_s: float, ended: threading.Event) -> None:
+    for _ in range(BACKLOG):
+        act()
+    began = time.monotonic()
+    for number in itertools.count():
+        if ended.wait(max(began + number / per_s - time.monotonic(), 0)):
+            return
+        act()

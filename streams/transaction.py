@@ -234,7 +234,8 @@ class Transactions:
             return
         self._doubtful = self._doubtful or self._committing
         self._committing = False
-        if error.fatal():
+        if error.fatal() or error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 -- the name it has
+            # Also one that waits for ever for a coordinator that it lost over an outage (librdkafka issue 5511).
             self._drop()
         else:
             self._abort()

@@ -6,7 +6,7 @@ It is itself proven: a planted loss, double and changed byte must each be report
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -68,10 +68,18 @@ def _answered(evidence: Evidence) -> Iterable[str]:
     frames = {published.origin: _frame_id(published) for published in evidence.published}
     known_frames = {frame for frame in frames.values() if frame is not None}
     for name, results, letters in (
-        ("rows", {frame for _, frame, _ in evidence.result_rows}, {origin for _, origin, _ in evidence.letter_rows}),
+        (
+            "rows",
+            {frame: origin for _, frame, origin in evidence.result_rows},
+            {origin for _, origin, _ in evidence.letter_rows},
+        ),
         (
             "topics",
-            {result["frame_id"] for result in evidence.topic_results if result.get("variant", "live") == "live"},
+            {
+                result["frame_id"]: _place(result["origin"])
+                for result in evidence.topic_results
+                if result.get("variant", "live") == "live"
+            },
             {letter.origin for letter in evidence.topic_letters},
         ),
     ):
@@ -81,8 +89,9 @@ def _answered(evidence: Evidence) -> Iterable[str]:
                 yield f"lost: {origin} has no answer in {name}"
             elif answers > 1:
                 yield f"double: {origin} has a result and a dead letter in {name}"
-        for frame in results - known_frames:
-            yield f"made up: a result in {name} of frame {frame}, which nobody published"
+        for frame in results.keys() - known_frames:
+            there = frames.get(results[frame], "nobody")
+            yield f"made up: a result in {name} of frame {frame} at {results[frame]}, where {there} was published"
         for origin in letters - frames.keys():
             yield f"made up: a dead letter in {name} of {origin}, where nobody published"
 
@@ -140,6 +149,10 @@ def _shadows_follow(evidence: Evidence) -> Iterable[str]:
             yield f"alone: the shadow's row of frame {frame} has no live one beside it"
 
 
+def _place(origin: Mapping[str, Any]) -> Place:
+    return origin["topic"], origin["partition"], origin["offset"]
+
+
 def _frame_id(published: Published) -> str | None:
     """Return the id that the frame must have, or None when its envelope is broken."""
     try:
@@ -170,7 +183,7 @@ def collect(world: World, published: Sequence[Published]) -> Evidence:
     replayed = topics.frames_replay(world.pipeline)
     topic_letters = [read_letter(message) for message in world.dead_letters()]
     return Evidence(
-        published=list(published),
+        published=[*published, *_appended_twice(world, published)],
         topic_results=[result for result in world.results() if result.get("replay_id") is None],  # or promoted
         topic_letters=[letter for letter in topic_letters if letter.origin[0] != replayed],
         result_rows=[(row[0], row[1], (row[2], row[3], row[4])) for row in rows if row[5] == "live"],
@@ -179,6 +192,30 @@ def collect(world: World, published: Sequence[Published]) -> Evidence:
         objects=objects,
         shadow_rows=[(row[0], row[1]) for row in rows if row[5] == "shadow"],
     )
+
+
+def _appended_twice(world: World, published: Sequence[Published]) -> list[Published]:
+    """Find what the client appended a second time, of what it said it had appended once.
+
+    An idempotent producer of librdkafka does so now and then when a partition's leader answers with errors
+    (https://github.com/confluentinc/librdkafka/issues/4953). A record without `ce_time` is a frame of its own there.
+    """
+    topic = topics.frames(world.pipeline)
+    if world.count(topic) <= len(published):
+        return []
+    known = {item.origin for item in published}
+    acknowledged = {(item.key, item.value, tuple(item.headers)) for item in published}
+    return [
+        item
+        for item in map(_as_published, world.read(topic))
+        if item.origin not in known and (item.key, item.value, tuple(item.headers)) in acknowledged
+    ]
+
+
+def _as_published(message: KafkaMessage) -> Published:
+    headers = cast("Headers", list(message.headers() or []))
+    place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+    return Published(*place, message.timestamp()[1], message.key(), message.value(), headers)
 
 
 def _digest(world: World, key: str) -> str | None:

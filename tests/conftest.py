@@ -1,8 +1,9 @@
 """What every test can ask for: real services, each started once a session and only when a test wants it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.services import (
 from tests.world import World, make_world
 
 pytest_plugins = ["pytester"]
+_SHOWN_LINES, _SHOWN_CHARACTERS = 15, 300
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +67,26 @@ def world_like(tmp_path: Path, kafka: Kafka, postgres: Postgres, s3: S3) -> Iter
 
 
 @pytest.fixture(autouse=True)
-def _services_are_up() -> None:
+def _services_are_up(tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: ARG001 -- for the report below
     """A chaos test that fails half-way must not fail those after it."""
     restart_what_is_down()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Show what the processes of a failed test said at the end."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        folders = item.funcargs["tmp_path_factory"]
+        assert isinstance(folders, pytest.TempPathFactory)
+        logs = [log for log in folders.getbasetemp().rglob("*.log") if log.stat().st_mtime >= call.start]
+        report.sections += [(f"end of {log.name}", _end(log)) for log in sorted(logs)]
+    return report
+
+
+def _end(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return "\n".join(line[:_SHOWN_CHARACTERS] for line in lines[-_SHOWN_LINES:])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from schemas import topics
+from tests.background import in_background
 from tests.pictures import headers
 from tests.world import Published, World, wait_for
 
@@ -27,14 +28,8 @@ class Load:
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Publish as long as the block lasts; `published` stands after it."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._run, args=(ended,))
-        thread.start()
-        try:
+        with in_background(self._run):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def _run(self, ended: threading.Event) -> None:
         began = time.monotonic()

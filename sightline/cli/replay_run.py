@@ -80,7 +80,7 @@ def run_replay(
 
 def _limiter(pipeline: str, settings: Settings, pace: Pace) -> Limiter:
     """Look how many partitions there are. Raises ConfigurationError without the topics."""
-    admin, clock = make_admin(settings.kafka), SystemClock()
+    connect, clock = partial(make_admin, settings.kafka), SystemClock()
     bounds = []
     for process, topic, limit, waits_for in (
         ("worker", topics.frames(pipeline), pace.max_live_lag, "yields to live frames"),
@@ -89,7 +89,7 @@ def _limiter(pipeline: str, settings: Settings, pace: Pace) -> Limiter:
         partitions = check_topic(settings.kafka, topic, timeout_s=pace.timeout_s)
         group, unread = topics.group(process, pipeline), process == GROUP_PROCESS
         if limit:
-            bounds.append(Bound(GroupLag(admin, group, topic, partitions, clock, unread=unread), limit, waits_for))
+            bounds.append(Bound(GroupLag(connect, group, topic, partitions, clock, unread=unread), limit, waits_for))
     return Limiter(bounds, pace.rate, clock)
 
 

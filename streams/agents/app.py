@@ -8,13 +8,15 @@ What Faust does otherwise than one would think, and what follows from it here:
 - its threads are not daemons: one that hangs would keep the process alive;
 - its own health page is well while the broker is away: no web server, `Progress` says how far it has come;
 - it makes folders for tables where it is started: there are no tables, so no folders;
-- some of its tasks do not end when they are cancelled after a crash: the event loop is closed over them.
+- some of its tasks do not end when they are cancelled after a crash: the event loop is closed over them;
+- without a broker it does not stop, and its consumer would stay a member of the group for ever: its thread is ended.
 
 Nothing is lost with an app that is stopped or crashes: whoever takes the records keeps by itself how far it has come,
 and sets the group's offsets by that before the next start.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any, Final, cast
@@ -62,6 +64,20 @@ class _CommittedThread(driver.AIOKafkaConsumerThread):
     """Reads committed records only, in small fetches. The library has no settings for either."""
 
     logger = _FAUST_LOG
+    _abandoned = False
+
+    def abandon(self) -> None:
+        """End it where it stands; the group forgets its member when the session is over."""
+        self._abandoned = True
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            self.thread_loop.call_soon_threadsafe(self.thread_loop.stop)
+
+    def _start_thread(self) -> None:
+        try:
+            super()._start_thread()
+        except RuntimeError:  # that the loop was stopped, or that of the app is gone
+            if not self._abandoned:
+                raise
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -74,7 +90,9 @@ class _Consumer(driver.Consumer):
     logger = _FAUST_LOG
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        return _CommittedThread(self, loop=self.loop, beacon=self.beacon, Worker=_DaemonThread)
+        thread = _CommittedThread(self, loop=self.loop, beacon=self.beacon, Worker=_DaemonThread)
+        cast("_App", self.app).reader = thread
+        return thread
 
 
 class _Transport(driver.Transport):
@@ -83,6 +101,7 @@ class _Transport(driver.Transport):
 
 class _App(faust.App):
     logger = _FAUST_LOG
+    reader: _CommittedThread | None = None
 
     async def on_first_start(self) -> None:
         """Make no folders, as Faust does for tables: there are none, and the file system may be read-only."""
@@ -143,6 +162,10 @@ class Agents:
             _log.warning("faust does not stop")
         elif (error := stopping.exception()) is not None:
             _log.warning("faust stopped badly", error=type(error).__name__)
+        else:
+            return
+        if self._app.reader is not None:
+            self._app.reader.abandon()
 
     def check(self) -> None:
         """Raise OutageError when the app has crashed."""

@@ -86,8 +86,9 @@ class Rounds(ABC):
         self.kafka: Final = kafka
         self.clock: Final = clock
         self.alarm: Final = alarm
-        self.log_ends: Final = LogEnds(make_admin(kafka), list(queues), required)
         self._queues = queues
+        self._required = required
+        self.log_ends = self._ask_anew()
         self._tick_s = tick_s
         self._stop = threading.Event()
         self._problem: str | None = "not started yet"
@@ -117,6 +118,7 @@ class Rounds(ABC):
             began = self.clock.monotonic()
             try:
                 self._clocks_apart_s = self.clock.now().timestamp() - began
+                self.log_ends = self._ask_anew()
                 round_ = self.prepare()
                 run_in_loop(self._work_until_stopped(round_))
             except OutageError as outage:
@@ -144,6 +146,13 @@ class Rounds(ABC):
         if behind_s > max(_READY_BEHIND_S, 4 * self._tick_s):
             return f"{self.group}: no progress for {behind_s:.0f} s"
         return None
+
+    def _ask_anew(self) -> LogEnds:
+        """Return a client without a past: over an outage one may lose its group's coordinator, and wait for ever.
+
+        Seen with librdkafka 2.16 (https://github.com/confluentinc/librdkafka/issues/5511).
+        """
+        return LogEnds(make_admin(self.kafka), list(self._queues), self._required)
 
     # -- for `prepare` ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """A replay yields: it waits while live workers lag, while those of replays have enough to do, and keeps to a rate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -38,14 +38,17 @@ class Bound:
 class GroupLag:
     """Lag of a group on a topic by its committed offsets; asked for now and then, never waited for.
 
+    `connect` makes a client. After a failure another one is asked: over an outage a client may lose a group's
+    coordinator, and wait for ever (https://github.com/confluentinc/librdkafka/issues/5511).
     `unread` counts a partition of which the group has committed nothing in full; else nobody works for it yet, so
     nobody is disturbed.
     """
 
     def __init__(
-        self, admin: AdminClient, group: str, topic: str, partitions: int, clock: Clock, *, unread: bool
+        self, connect: Callable[[], AdminClient], group: str, topic: str, partitions: int, clock: Clock, *, unread: bool
     ) -> None:
-        self._admin = admin
+        self._connect = connect
+        self._admin = connect()
         self._group = group
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
         self._clock = clock
@@ -85,6 +88,7 @@ class GroupLag:
         except KafkaException as error:
             _log.warning("lag is not known", group=self._group, code=error.args[0].name())
             self._lag = None
+            self._admin = self._connect()
             return
         self._lag = sum(max(end - self._begin(positions.get(number, -1), lows[number], end), 0)
                         for number, end in ends.items())  # fmt: skip

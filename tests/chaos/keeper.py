@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import psutil
 
+from tests.background import in_background
 from tests.world import World, wait_for
 
 
@@ -58,20 +59,14 @@ class Keeper:
 @contextmanager
 def tending(kept: Sequence[Keeper]) -> Iterator[None]:
     """Start again what ends by itself, as long as the block lasts."""
-    ended = threading.Event()
 
-    def tend() -> None:
+    def tend(ended: threading.Event) -> None:
         while not ended.wait(0.5):
             for keeper in kept:
                 keeper.tend()
 
-    thread = threading.Thread(target=tend, name="tending")
-    thread.start()
-    try:
+    with in_background(tend):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def start_kept(world: World, workers: int = 1, *, replays: bool = False) -> list[Keeper]:

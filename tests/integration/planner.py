@@ -43,7 +43,7 @@ class OtherSystem:
                 found.setdefault(answer["command_id"], []).append(answer)
         return found
 
-    def answer(self, command_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    def answer(self, command_id: str, timeout_s: float = 120) -> dict[str, Any]:
         """Wait for the answer to a command; more than one is the same answer."""
         found = wait_for(lambda: self.answers().get(command_id), timeout_s, f"answer to {command_id}", 0.2)
         assert all(one == found[0] for one in found)

@@ -14,6 +14,7 @@ from schemas import topics
 from sightline.runtime.faults import CRASHING
 from tests.audit import read_letter
 from tests.pictures import TEN_WAYS, headers, jpeg
+from tests.services import Kafka
 from tests.world import Published, Running, World, wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.chaos]
@@ -114,6 +115,21 @@ def test_killed_aborted_and_shut_out(world: World) -> None:
     world.start_worker({"SIGHTLINE_WORKER_SLOT": "in-transaction"})
     _assert_once(world, published)
     assert _written(world) > len(world.results())  # there was something to take back
+
+
+def test_a_broker_that_is_away_for_half_a_minute(world: World, kafka: Kafka) -> None:
+    """Its coordinators are gone from the client's view meanwhile, and must be found anew."""
+    _exactly_once(world)
+    worker = world.start_worker().wait_ready()
+    published = _publish(world, 100, "before")
+    wait_for(lambda: _transactions(worker, "committed") >= 1, 60, "a commit")
+    kafka.kill()
+    time.sleep(35)  # longer than a client waits before it forgets a broker
+    kafka.start()
+    published += _publish(world, 100, "after")
+    _assert_once(world, published)
+    assert worker.process.poll() is None
+    worker.wait_ready()
 
 
 def test_frozen_past_its_session_and_then_continued(world: World) -> None:

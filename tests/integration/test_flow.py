@@ -47,6 +47,19 @@ def test_one_poison_picture_in_a_batch_of_16(world: World) -> None:
     assert worker.metric("sightline_batch_records_count") == 1
 
 
+def test_the_auditor_knows_what_a_client_appended_twice_and_nothing_else(world: World) -> None:
+    frames: list[tuple[bytes | None, Headers]] = [(jpeg(n), headers(f"e{n}", "/cameras/1")) for n in range(4)]
+    published = world.publish(frames)
+    world.publish(frames[:2])
+    world.start_all()
+    world.wait_for_rows(6)
+    assert len(assert_sound(world, published).published) == 6
+    world.publish([(jpeg(9), headers("e9", "/cameras/1"))])
+    world.wait_for_rows(7)
+    with pytest.raises(AssertionError, match="made up"):
+        assert_sound(world, published)
+
+
 def test_results_of_one_camera_keep_their_order(world: World) -> None:
     published = world.publish((jpeg(n), headers(f"{n:04}", "/cameras/1")) for n in range(300))
     world.start_worker()

@@ -19,6 +19,7 @@ from schemas.errors import Code, InputError, Stage
 from schemas.frame import Origin
 from schemas.message import Message, result_message
 from schemas.result import Result
+from tests.background import in_background
 from tests.services import Kafka
 from tests.world import Running, World, wait_for
 
@@ -88,22 +89,16 @@ class Cameras:
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Send a result of each of `names` five times a second."""
-        ended = threading.Event()
 
-        def run() -> None:
+        def run(ended: threading.Event) -> None:
             while not ended.wait(0.2):
                 for name in self.names:
                     self.result(name)
                 self.producer.poll(0)
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with in_background(run):
             yield
-        finally:
-            ended.set()
-            thread.join()
-            self.flush()
+        self.flush()
 
     def _send(self, message: Message) -> None:
         self.producer.produce(message.topic, message.value, message.key, headers=list(message.headers))
@@ -184,14 +179,15 @@ def test_it_waits_for_a_broker_that_is_not_there(world: World, kafka: Kafka) -> 
     assert not monitor.ready()
     assert monitor.get("/health/live")[0] == 200
     kafka.start()
-    monitor.wait_ready(60)
+    monitor.wait_ready(120)
     with cameras.sending():
         time.sleep(3)
         kafka.kill()
         wait_for(lambda: not monitor.ready(), 30, "not ready without a broker")
+        wait_for(lambda: '"faust"' in monitor.log.read_text(), 60, "the round is given up, its agents with it")
         assert monitor.get("/health/live")[0] == 200
         kafka.start()
-        monitor.wait_ready(60)
+        monitor.wait_ready(120)
         time.sleep(2)
     assert set(_said(world)) <= {("pipeline-silent", "", "firing"), ("pipeline-silent", "", "resolved")}
     assert monitor.process.poll() is None

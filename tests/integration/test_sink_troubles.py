@@ -57,7 +57,8 @@ def test_a_poison_alert_leaves_as_a_dead_letter_too(world: World) -> None:
 
 def _waits(world: World, sink: Running, rows: int) -> None:
     """The sink is not ready, alive, says why, and neither stores nor dead-letters."""
-    wait_for(lambda: not sink.ready(), 30, "not ready")
+    wait_for(lambda: '"waiting"' in sink.log.read_text(), 60, "the sink has met its trouble")
+    assert not sink.ready()
     assert sink.get("/health/live")[0] == 200
     assert "postgres" in sink.get("/health/ready")[1]
     assert world.dead_letters() == []
@@ -96,7 +97,7 @@ def test_a_missing_bucket_waits(world: World) -> None:
     world.start_worker()
     sink = world.start_sink("objects", {"SIGHTLINE_OBJECTS_URL": f"s3://absent-{world.pipeline}/x"})
     world.publish((jpeg(n), headers(f"e{n}", "/cameras/1")) for n in range(5))
-    wait_for(lambda: "waiting" in sink.log.read_text(), 60, "the sink waits")
+    wait_for(lambda: '"waiting"' in sink.log.read_text(), 60, "the sink waits")
     assert not sink.ready()
     assert sink.get("/health/live")[0] == 200
     assert world.dead_letters() == []

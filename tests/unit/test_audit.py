@@ -25,7 +25,14 @@ def sound_evidence() -> Evidence:
     letter = LetterCopy("dl", bad.origin, bad.key, bad.value, bad.headers, "picture_corrupt", "decode")
     return Evidence(
         published=published,
-        topic_results=[{"result_id": f"r{n}", "frame_id": frame} for n, frame in enumerate(frames)],
+        topic_results=[
+            {
+                "result_id": f"r{n}",
+                "frame_id": frame,
+                "origin": {"topic": "frames.x", "partition": 0, "offset": n},
+            }
+            for n, frame in enumerate(frames)
+        ],
         topic_letters=[letter],
         result_rows=[(f"r{n}", frame, published[n].origin) for n, frame in enumerate(frames)],
         letter_rows=[("dl", bad.origin, "deadletters/x/dl")],

@@ -76,5 +76,28 @@ def test_live_frames_go_first() -> None:
     assert precedence.allowance() == 16
 
 
+def test_between_live_frames_a_third_of_the_time_is_a_replays() -> None:
+    hands, live, own = Hands(), 1, 0
+    precedence = Precedence([lambda: live], lambda: own, 16, hands)
+    assert precedence.allowance() == 0
+    live, own = 0, 1
+    assert precedence.allowance() == 0
+    hands.seconds += 0.050
+    own = 0
+    assert precedence.allowance() == 0  # the pause begins
+    hands.seconds += 0.099
+    assert precedence.allowance() == 0
+    hands.seconds += 0.002
+    assert precedence.allowance() == 1
+    own = 1
+    assert precedence.allowance() == 0
+    hands.seconds += 0.050
+    own, live = 0, 1
+    assert precedence.allowance() == 0  # a live frame came meanwhile: the pause begins all the same
+    hands.seconds += 0.101
+    live = 0
+    assert precedence.allowance() == 1
+
+
 def test_without_live_loops_a_replay_has_whole_batches() -> None:
     assert Precedence([], lambda: 5, 8, Hands()).allowance() == 8
