@@ -49,6 +49,7 @@ def test_batches_follow_pipeline_and_settings() -> None:
         (["nonsense"], "nonsense"),
     ],
 )
+@pytest.mark.usefixtures("no_native_threads")
 def test_wrong_use_ends_before_anything_is_consumed(
     arguments: list[str],
     says: str,
