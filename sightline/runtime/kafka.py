@@ -135,6 +135,8 @@ def make_reader(settings: KafkaSettings) -> Consumer:
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "queued.max.messages.kbytes": settings.fetch_bytes // 1024,
+        # By default a queue that is full is left alone for a second, which is several times what it takes to empty it.
+        "fetch.queue.backoff.ms": 10,
         "message.max.bytes": DEAD_LETTER_LIMIT_BYTES,
         "fetch.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES),
         "receive.message.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES) + _RESPONSE_ROOM_BYTES,
