@@ -55,7 +55,7 @@ format: setup ## format, and fix what can be fixed
 bench: setup ## measure throughput, latency and memory
 	$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: setup ## kills, outages and a bad network over 100,000 frames, and the audit (25 minutes; ARGS="--list")
+chaos: setup ## kills, outages and a bad network over 100,000 frames, and the audit (half an hour; ARGS="--list")
 	@$(BIN)/python infra/services.py fetch
 	$(BIN)/python -m tests.chaos $(ARGS)
 

@@ -60,7 +60,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="only these scenarios; see --list")
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("--short", action="store_true", help="as much as the tests do, minutes")
-    how_much.add_argument("--full", action="store_true", help="all of it, about 25 minutes (default)")
+    how_much.add_argument("--full", action="store_true", help="all of it, about half an hour (default)")
     parser.add_argument("--json", type=Path, help="write the table there, too")
     parser.add_argument("--list", action="store_true", help="say what there is")
     return parser.parse_args(argv)
