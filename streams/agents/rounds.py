@@ -88,7 +88,7 @@ class Rounds(ABC):
         self.alarm: Final = alarm
         self._queues = queues
         self._required = required
-        self.log_ends = self._ask_anew()
+        self.log_ends: LogEnds  # of the round
         self._tick_s = tick_s
         self._stop = threading.Event()
         self._problem: str | None = "not started yet"
