@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from schemas.errors import SetupError
 from sightline.runtime.kafka import SERVICE, map_kafka_error
+from streams import read
 
 _ASK_S: Final = 5.0
 
@@ -29,6 +30,6 @@ def at_end(message: Message) -> bool:
     error = message.error()
     if error is None:
         return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- this is how the library names its client-side codes
+    if read.at_end(message):
         return True
     raise map_kafka_error(error)
