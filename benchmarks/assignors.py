@@ -32,7 +32,7 @@ class IncrementalLoop(Loop[Prepared]):
             self._tracker.assign(partition.topic, partition.partition)
         places = self._offsets.start(partitions) if partitions else []
         consumer.incremental_assign(places)
-        self._committer.begin(consumer, places)
+        self._committer.begin(consumer, places, self._clock.monotonic())
         consumer.resume(partitions)
         self._joined = True
         self._problem = None
@@ -45,6 +45,7 @@ class IncrementalLoop(Loop[Prepared]):
         gathering = sum(record.partition in {one.partition for one in held} for record in self._gathering)
         with self._tracker.changed:
             self._tracker.changed.wait_for(lambda: sum(one.records for one in held) <= gathering, _GRACE_S)
+        self._committer.settle(consumer)
         take = self._committer._take_offset  # noqa: SLF001 -- of these partitions only; the rest go on
         places = [place for one in held if (place := take(one, leaving=True)) is not None]
         try:

@@ -25,6 +25,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from benchmarks.figures import Figure
 from schemas import topics
 from schemas.frame import frame_headers
+from tests.background import in_background
 from tests.pictures import jpeg
 from tests.world import SIGHTLINE, World, wait_for
 
@@ -103,33 +104,18 @@ class _Worker:
 
 
 class _Flow:
-    """Publishes small pictures at an even rate to every partition, in a thread of its own."""
+    """Publishes small pictures at an even rate to every partition."""
 
     def __init__(self, world: World) -> None:
         self._topic = topics.frames(world.pipeline)
         self._producer = Producer({"bootstrap.servers": world.bootstrap, "linger.ms": 0})
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
         self.sent = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-
-    def stop(self) -> None:
-        """End, with all acknowledged."""
-        self._ended.set()
-        self._thread.join()
-        if self._producer.flush(30):
-            raise RuntimeError("frames were not acknowledged")
-
-    def _run(self) -> None:
+    def run(self, ended: threading.Event) -> None:
+        """Publish until `ended`, with all acknowledged."""
         pictures = [jpeg(seed) for seed in range(50)]
         began = time.monotonic()
-        while not self._ended.wait(max(began + self.sent / (PARTITIONS * PER_PARTITION_S) - time.monotonic(), 0)):
+        while not ended.wait(max(began + self.sent / (PARTITIONS * PER_PARTITION_S) - time.monotonic(), 0)):
             partition = self.sent % PARTITIONS
             event = frame_headers(
                 event_id=f"{began}-{self.sent}",
@@ -140,6 +126,8 @@ class _Flow:
             self._producer.produce(self._topic, pictures[self.sent % 50], partition=partition, headers=list(event))
             self._producer.poll(0)
             self.sent += 1
+        if self._producer.flush(30):
+            raise RuntimeError("frames were not acknowledged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +146,8 @@ def _measured(world: World, folder: Path, properties: Mapping[str, str], changes
     world.empty(topics.frames(world.pipeline))
     world.empty(results)
     with ExitStack() as stack:
-        flow = stack.enter_context(_Flow(world))
+        flow, publishing = _Flow(world), stack.enter_context(ExitStack())
+        publishing.enter_context(in_background(flow.run))
         staying, _ = (stack.enter_context(_Worker(world, folder, properties)) for _ in range(2))
         wait_for(lambda: world.count(results) > PARTITIONS * PER_PARTITION_S * 5, 60, "a steady flow")
         time.sleep(EVERY_S)
@@ -174,7 +163,7 @@ def _measured(world: World, folder: Path, properties: Mapping[str, str], changes
         ended = time.time()
         rebalances = staying.assignments(group) - before
         time.sleep(EVERY_S)
-        flow.stop()
+        publishing.close()
         world.wait_for_lag(group, [topics.frames(world.pipeline)])
     times: dict[int, list[float]] = defaultdict(list)
     answers: Counter[str] = Counter()

@@ -1,8 +1,7 @@
 """Committing: explicit offsets, asynchronously while running, every answer checked."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,8 +16,7 @@ from streams.watch import Watch
 _log = get_logger(__name__)
 # How long a hand-over waits for a transaction whose offsets are on their way: they lead further than ours.
 _SENDING_S = 2.0
-# How long an answer is waited for. The client itself would wait without a limit: where the coordinator goes away with
-# a commit on its way, perhaps for ever, as what follows is announced to a thread that polls, and none does meanwhile.
+# How long a work thread waits for its marks; after that it says what holds it up, and asks again.
 _ANSWER_S = 5.0
 
 
@@ -29,6 +27,24 @@ class _Request:
     partitions: frozenset[tuple[str, int]]
     done: threading.Event = field(default_factory=threading.Event)
     error: KafkaError | None = None
+
+    def end(self, error: KafkaError | None = None) -> None:
+        """Let the thread go on."""
+        self.error = error
+        self.done.set()
+
+
+@dataclass(slots=True)
+class _OnTheirWay:
+    """Marks that the broker has not answered yet, since `since_s`, and who waits for them."""
+
+    offsets: list[TopicPartition]
+    requests: list[_Request]
+    since_s: float
+
+    def is_answered_by(self, offsets: Iterable[TopicPartition]) -> bool:
+        """Tell whether it is just these that a commit was about."""
+        return {_identity(place) for place in offsets} == {_identity(place) for place in self.offsets}
 
 
 class Committer:
@@ -41,9 +57,11 @@ class Committer:
         self._group = group
         self._tracker = tracker
         self._watch = watch
-        # Held from reading an offset to handing it over: a later one must never be overtaken by an earlier one.
+        # Held from reading an offset until it cannot overtake a later one any more: for a commit that nothing else
+        # could overtake until it is handed over, for marks, which a transaction could, until they are answered.
         self.sending = threading.Lock()
         self._requests: list[_Request] = []
+        self._on_their_way: _OnTheirWay | None = None
         self._accepting = False
         self._begun: dict[tuple[str, int], int] = {}  # where partitions were marked before anything was read
         self.problem: SetupError | None = None  # a right that we lack, until a commit succeeds
@@ -74,10 +92,10 @@ class Committer:
         finally:
             self.sending.release()
 
-    def begin(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:
+    def begin(self, consumer: Consumer, places: Sequence[TopicPartition], now_s: float) -> None:
         """Hand partitions just assigned, as their committed offsets were found, to the watch, and mark them.
 
-        Waits for the broker's answer; a mark that fails is made when the first record is begun.
+        A mark that fails is made when the first record is begun.
         """
         self._accepting = True
         if self._watch is None:
@@ -85,11 +103,8 @@ class Committer:
         self._watch.assigned(places, self)
         offsets = [self._marked(place.topic, place.partition, place.offset) for place in places if place.offset >= 0]
         self._begun = {(place.topic, place.partition): place.offset for place in offsets}
-        try:
-            if offsets:
-                self._watch.acknowledged(consumer.commit(offsets=offsets, asynchronous=False))
-        except KafkaException as error:
-            _log.info("partitions not marked yet", group=self._group, code=error.args[0].name())
+        if self.sending.acquire(blocking=False):
+            self._send(consumer, offsets, [], now_s)
 
     # -- marks that must be there before work begins ------------------------------------------------------
 
@@ -110,49 +125,91 @@ class Committer:
             raise map_kafka_error(request.error)
 
     def asked(self) -> bool:
-        """Tell whether a thread waits for its marks."""
-        return bool(self._requests)
+        """Tell whether a thread waits for marks that could be sent now."""
+        return bool(self._requests) and not self.sending.locked()
 
-    def answer(self, consumer: Consumer) -> None:
-        """Commit the marks that are waited for, and wait for the broker; at once when a transaction is in the way."""
-        if not self.sending.acquire(blocking=False):
-            return
-        with self._tracker.changed:
-            requests, self._requests = self._requests, []
-        error = self._mark(consumer, frozenset().union(*(request.partitions for request in requests)))
-        for request in requests:
-            request.error = error
-            request.done.set()
+    def answer(self, consumer: Consumer, now_s: float) -> None:
+        """Commit the marks that are asked for; whoever waits too long for those on their way is told so.
+
+        The answer comes while the consumer is polled. At `now_s` of the monotonic clock; returns at once, also when a
+        transaction is in the way.
+        """
+        if self._on_their_way is not None:
+            if now_s - self._on_their_way.since_s >= _ANSWER_S:
+                self._let_go(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the library's own name
+        elif self._requests and self.sending.acquire(blocking=False):
+            with self._tracker.changed:
+                requests, self._requests = self._requests, []
+            wanted = frozenset().union(*(request.partitions for request in requests))
+            self._send(consumer, self._marks(wanted), requests, now_s)
+
+    def cover(self, consumer: Consumer, records: Sequence[Record], now_s: float) -> None:
+        """Mark what is about to be begun, where that is not done yet; who begins before it is marked waits for it."""
+        uncovered = frozenset() if self._watch is None else self._watch.uncovered(records)
+        if uncovered and self.sending.acquire(blocking=False):
+            self._send(consumer, self._marks(uncovered), [], now_s)
+
+    def unanswered_s(self, now_s: float) -> float | None:
+        """Return how long marks have been on their way, or None: none are."""
+        marks = self._on_their_way  # read once: it is asked from any thread
+        return None if marks is None else now_s - marks.since_s
 
     def dismiss(self) -> None:
         """Let those go who wait for marks: their partitions are on their way to somebody else."""
         with self._tracker.changed:
             self._accepting = False
-            requests, self._requests = self._requests, []
-        for request in requests:
-            request.done.set()
+        self._let_go(None)
 
-    def cover(self, consumer: Consumer, records: Sequence[Record]) -> None:
-        """Mark what is about to be begun, where that is not done yet; what fails is asked for once more."""
-        uncovered = frozenset() if self._watch is None else self._watch.uncovered(records)
-        if uncovered and self.sending.acquire(blocking=False):
-            self._mark(consumer, uncovered)
-
-    def _mark(self, consumer: Consumer, partitions: frozenset[tuple[str, int]]) -> KafkaError | None:
-        """Commit marks, with `sending` held; it is let go when the broker has answered, however late that is."""
-        held = [tracked for key in partitions if (tracked := self._tracker.get(*key)) is not None]
-        offsets = [place for tracked in held if (place := self._take_offset(tracked)) is not None]
-        if not offsets:
-            self.sending.release()
-            return None
+    def settle(self, consumer: Consumer) -> None:
+        """See marks on their way answered where nobody polls: what is sent behind them is answered after them."""
+        if self._on_their_way is None:
+            return
+        offsets = self._on_their_way.offsets
         try:
-            answered = _commit_and_wait(consumer, offsets, self.sending.release)
+            self.on_commit(None, consumer.commit(offsets=offsets, asynchronous=False))
         except KafkaException as error:
-            refused: KafkaError = error.args[0]
-            self.on_commit(refused, offsets)
-            return refused
-        self.on_commit(None, answered)
-        return next((place.error for place in answered if place.error is not None), None)
+            self.on_commit(error.args[0], offsets)
+        self.forget()
+
+    def forget(self) -> None:
+        """Wait for no answer any more: the partitions are lost, and so is the right to commit for them."""
+        if self._on_their_way is not None:
+            self._on_their_way = None
+            self.sending.release()
+
+    def _marks(self, partitions: Iterable[tuple[str, int]]) -> list[TopicPartition]:
+        held = [tracked for key in partitions if (tracked := self._tracker.get(*key)) is not None]
+        return [place for tracked in held if (place := self._take_offset(tracked)) is not None]
+
+    def _send(self, consumer: Consumer, offsets: list[TopicPartition], requests: list[_Request], now_s: float) -> None:
+        """Send marks off, with `sending` held; `on_commit` lets it go."""
+        self._on_their_way = _OnTheirWay(offsets, requests, now_s)
+        if not offsets:
+            self._heard(None, offsets)
+            return
+        try:
+            consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self.on_commit(error.args[0], offsets)
+
+    def _heard(self, error: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
+        """Where it was the marks that were committed, let go of the lock, and those who wait for them."""
+        marks = self._on_their_way
+        if marks is None or not marks.is_answered_by(offsets):
+            return
+        self.forget()
+        refused = error or next((place.error for place in offsets if place.error is not None), None)
+        for request in marks.requests:
+            request.end(refused)
+
+    def _let_go(self, error: KafkaError | None) -> None:
+        with self._tracker.changed:
+            requests, self._requests = self._requests, []
+        if self._on_their_way is not None:
+            requests += self._on_their_way.requests
+            self._on_their_way.requests = []
+        for request in requests:
+            request.end(error)
 
     # -- checking -----------------------------------------------------------------------------------------
 
@@ -180,6 +237,7 @@ class Committer:
                 self.problem = outage
             metrics.COMMIT_ERRORS.labels(self._group, code).inc()
             _log.warning("commit failed, will be tried again", group=self._group, code=code)
+        self._heard(error, offsets)
 
     def _take_offsets(self, *, leaving: bool = False) -> list[TopicPartition]:
         watch = self._watch
@@ -213,26 +271,5 @@ class Committer:
         return TopicPartition(topic, partition, offset, metadata=text)
 
 
-def _commit_and_wait(
-    consumer: Consumer, offsets: list[TopicPartition], answered: Callable[[], None]
-) -> list[TopicPartition]:
-    """Commit, and return what the broker said of each partition. For the polling thread, outside of callbacks.
-
-    Another thread does it, which the client lets in while this one does not poll. Raises KafkaException, also when no
-    answer comes for a while; `answered` is called when it is there after all.
-    """
-    answer: Future[list[TopicPartition]] = Future()
-
-    def commit() -> None:
-        try:
-            answer.set_result(consumer.commit(offsets=offsets, asynchronous=False))
-        except KafkaException as error:
-            answer.set_exception(error)
-        finally:
-            answered()
-
-    threading.Thread(target=commit, name="commit", daemon=True).start()
-    try:
-        return answer.result(_ANSWER_S)
-    except TimeoutError:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 -- the library's own name
+def _identity(place: TopicPartition) -> tuple[str, int, int, str]:
+    return place.topic, place.partition, place.offset, place.metadata or ""

@@ -56,9 +56,12 @@ _TICK_EVERY_S = 1.0
 _CHECK_EVERY_S = 3.0
 # Shorter stalls only stop the polling; pausing throws away what librdkafka has fetched ahead.
 _PAUSE_AFTER_S = 1.0
+_PAUSE_FOR_MARKS_AFTER_S = 0.05
 # A hand-over may take 5 s in all: what is not done by then is given back.
 _REVOKE_GRACE_S = 3.0
 _STALLED_AFTER_S = 30.0
+# Long before that our session is over, and what is unanswered then is of no matter any more.
+_UNANSWERED_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Loop(Generic[Prepared]):
         self._joined = False
         self._paused = False
         self._full_since: float | None = None
+        self._slipped = False  # a record came along while there was no room
         self._last_turn = clock.monotonic()
         self._next_commit = self._next_tick = self._next_check = self._quick_until = 0.0
 
@@ -157,8 +161,13 @@ class Loop(Generic[Prepared]):
 
     def stalled(self) -> str | None:
         """Say that the loop has not turned lately, or None: the liveness of the process."""
-        silent_s = self._clock.monotonic() - self._last_turn
-        return f"{self._group}: the loop has not turned for {silent_s:.0f} s" if silent_s > _STALLED_AFTER_S else None
+        now = self._clock.monotonic()
+        silent_s, unanswered_s = now - self._last_turn, self._committer.unanswered_s(now)
+        if silent_s > _STALLED_AFTER_S:
+            return f"{self._group}: the loop has not turned for {silent_s:.0f} s"
+        if unanswered_s is not None and unanswered_s > _UNANSWERED_S:
+            return f"{self._group}: a commit has had no answer for {unanswered_s:.0f} s"
+        return None
 
     def unready(self) -> str | None:
         """Say what is waited for, or None: assigned, and nothing stands in the way."""
@@ -175,12 +184,12 @@ class Loop(Generic[Prepared]):
             raise KafkaException(self._fatal)
         while self._batches and self._batches[0].done():
             self._batches.popleft().result()
-        if self._committer.asked():
-            self._quick_until = now + _QUICK_FOR_S
-            self._committer.answer(self._consumer)
         if now >= self._next_commit:
             self._next_commit = now + _COMMIT_EVERY_S
             self._committer.commit(self._consumer)
+        if self._committer.asked():
+            self._quick_until = now + _QUICK_FOR_S
+        self._committer.answer(self._consumer, now)
         if now >= self._next_tick:
             self._next_tick = now + _TICK_EVERY_S
             self._tick(now)
@@ -272,7 +281,7 @@ class Loop(Generic[Prepared]):
     def _submit_batch(self, records: list[Record]) -> None:
         if not records:
             return
-        self._committer.cover(self._consumer, records)
+        self._committer.cover(self._consumer, records, self._clock.monotonic())
         metrics.BATCH_RECORDS.labels(self._group).observe(len(records))
         previous = self._batches[-1] if self._batches else None
         batch = self._executor.submit(self._work, records, previous)
@@ -319,28 +328,43 @@ class Loop(Generic[Prepared]):
         return working <= self._limits.threads and self._tracker.size_bytes < self._limits.inflight_bytes
 
     def _wait_for_room(self, now: float) -> None:
-        """Wait a little for room; after a while pause the partitions and keep polling, for the group's sake."""
+        """Wait a little for room; after a while pause the partitions and keep polling, for the group's sake.
+
+        Answers to marks, which records in hand may wait for, are heard while polling: one record may come along.
+        """
         if self._full_since is None:
             self._full_since = now
-        if not self._paused and now - self._full_since < _PAUSE_AFTER_S:
-            with self._tracker.changed:
-                self._tracker.changed.wait_for(
-                    lambda: self._stop.is_set() or self._committer.asked() or self._has_room(),
-                    self._poll_s() if self._allowance() else _YIELD_S,
-                )
+        unanswered_s = self._committer.unanswered_s(now)
+        held_up = self._slipped and (unanswered_s or 0.0) > _PAUSE_FOR_MARKS_AFTER_S
+        if self._paused or held_up or now - self._full_since >= _PAUSE_AFTER_S:
+            self._pause()
+            self._poll_without_room(self._poll_s() if unanswered_s is None else _QUICK_POLL_S)
             return
+        wait_s = self._poll_s() if self._allowance() else _YIELD_S
+        with self._tracker.changed:
+            self._tracker.changed.wait_for(
+                lambda: self._stop.is_set() or self._committer.asked() or self._has_room(),
+                wait_s if unanswered_s is None else _QUICK_POLL_S,
+            )
+        if unanswered_s is not None and not self._slipped:
+            self._poll_without_room(0)
+
+    def _poll_without_room(self, timeout_s: float) -> None:
+        message = self._consumer.poll(timeout_s)
+        record = None if message is None else self._take(message)
+        if record is not None:
+            self._slipped = True
+            self._submit([record])
+
+    def _pause(self) -> None:
         if not self._paused:
             self._paused = True
             metrics.PAUSED.labels(self._group).set(1)
             self._consumer.pause(self._consumer.assignment())
-        message = self._consumer.poll(self._poll_s())
-        if message is not None:
-            record = self._take(message)
-            if record is not None:  # it slipped through before the pause took hold
-                self._submit([record])
 
     def _resume(self) -> None:
         self._full_since = None
+        self._slipped = False
         if self._paused:
             self._paused = False
             metrics.PAUSED.labels(self._group).set(0)
@@ -358,7 +382,7 @@ class Loop(Generic[Prepared]):
                 self._transactions.joined(consumer)
             places = self._offsets.start(partitions)
             consumer.assign(places)
-            self._committer.begin(consumer, places)
+            self._committer.begin(consumer, places, self._clock.monotonic())
             # librdkafka keeps a partition's pause over a rebalance: without this it would stand still for ever.
             consumer.resume(partitions)
         except KafkaException as error:
@@ -376,6 +400,7 @@ class Loop(Generic[Prepared]):
         """Finish what is in hand, or give it back; then commit what is finished, while the partitions are ours."""
         metrics.REBALANCES.labels(self._group, "revoked").inc()
         self._committer.dismiss()
+        self._committer.settle(consumer)
         self._faults.passing(IN_REVOKE)
         self._tracker.wait_until_left(
             _REVOKE_GRACE_S, self._gathering, give_up=lambda: self._patience.outage() is not None
@@ -392,6 +417,7 @@ class Loop(Generic[Prepared]):
         self._problem = f"{self._group}: assignment lost"
         self._committer.dismiss()
         self._give_up(partitions)
+        self._committer.forget()
 
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         given_back = sum(self._tracker.revoke(partition.topic, partition.partition) for partition in partitions)

@@ -19,8 +19,8 @@ _log = get_logger(__name__)
 _END_WITHIN_S = 9.0
 _FLUSH_S = 2.0
 _LOOK_EVERY_S = 0.1
-# A loop that is inside a call of librdkafka which never returns, as a synchronous commit may be whose coordinator went
-# away at the wrong moment, can only be helped by another process. Its liveness says so long before this.
+# A loop that is inside a call of librdkafka which never returns can only be helped by another process. Its liveness
+# says so long before this.
 _STUCK_S = 20.0
 
 

@@ -55,6 +55,10 @@ class Record:
         """How many offsets were seen behind this one in its partition; markers of transactions are among them."""
         return max(self._partition.log_end - self.offset - 1, 0)
 
+    def wait_for_earlier(self) -> None:
+        """Block until all that was read before it from its partition is finished, or its assignment is over."""
+        self._partition.wait_for_earlier(self.offset)
+
     def finish(self) -> None:
         """State that all the record gives rise to is acknowledged; from any thread. A second time changes nothing."""
         if not self._finished:
@@ -127,6 +131,11 @@ class TrackedPartition:
             self.size_bytes -= size_bytes
             self._tracker.on_finished(self.topic)
             self._tracker.changed.notify_all()
+
+    def wait_for_earlier(self, offset: int) -> None:
+        """Block until everything before `offset` is finished, or the assignment is over."""
+        with self._tracker.changed:
+            self._tracker.changed.wait_for(lambda: not self.held or (self.safe_offset() or 0) >= offset)
 
     def committable(self) -> int | None:
         """Return the offset to commit, or None when there is nothing new."""

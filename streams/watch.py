@@ -2,7 +2,8 @@
 
 Before records are begun, in this order:
 
-1. a suspect waits until nothing else is worked on in this process, and all else waits for it;
+1. a suspect waits until all before it in its partition is finished, so that its mark says so and no answer is repeated
+   for its sake, and until nothing else is worked on in this process; all else waits for it;
 2. the broker has a mark (`suspicion.py`) that covers them, and names a suspect;
 3. the memory that the supervisor shares (`sightline.runtime.inhand`) lists them.
 """
@@ -26,6 +27,8 @@ _TRIED_ALONE_AT_FIRST: Final = 32
 _SURELY: Final = 2
 # An empty group makes its first member wait for more, so we join while the dead one is still counted.
 _JOIN_BEFORE_S: Final = 2.0
+# How long a mark on its way to the broker is waited for before another one is asked for.
+_SOON_S: Final = 0.1
 _REASONS: Final = {
     Code.PROCESS_HUNG: "its process, with nothing else to do, did not come to an end with it",
     Code.MEMORY_EXHAUSTED: "its process, with nothing else to do, ran over its memory limit",
@@ -156,6 +159,7 @@ class Watch:
                 mark = parse_mark(place.metadata, place.topic, place.partition)
                 if suspicion is not None and mark is not None and not mark.left:
                     suspicion.acknowledged(mark)
+            self._lock.notify_all()
 
     # -- for the work threads -----------------------------------------------------------------------------
 
@@ -178,6 +182,8 @@ class Watch:
         places = [_place(record) for record in records]
         with self._lock:
             alone = len(places) == 1 and places[0] in self._alone
+        if alone:
+            records[0].wait_for_earlier()
         with self._turn(alone=alone):
             suspect = self._marked(places, alone=alone)
             slot = self._life.in_hand.put(places, None if suspect is None else (suspect.deaths, suspect.alone))
@@ -212,6 +218,10 @@ class Watch:
         suspect: Suspect | None = None
         with self._lock:
             found = [(place, self._partitions.get(place[:2])) for place in places]
+            if not alone:
+                self._lock.wait_for(
+                    lambda: not any(_on_its_way(place, partition) for place, partition in found), _SOON_S
+                )
             wanting = {
                 place[:2]
                 for place, partition in found
@@ -246,6 +256,10 @@ class Watch:
             return True
         self._tries_left -= 1
         return self._tries_left >= 0
+
+
+def _on_its_way(place: Place, partition: PartitionSuspicion | None) -> bool:
+    return partition is not None and partition.made(place.offset) and not partition.covers(place.offset)
 
 
 def _place(record: Record) -> Place:

@@ -4,12 +4,12 @@ import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from schemas.headers import Headers, last_text
+from tests.background import in_background
 from tests.pictures import TEN_WAYS, headers, jpeg
 from tests.world import Published, World
 
@@ -60,43 +60,28 @@ def publish(world: World, count: int, make: MakeFrame = mixed, start: int = 0) -
 
 @dataclass
 class Flow:
-    """Frames that are published evenly as long as the block lasts: `count` of them in `seconds`, and so many at least.
+    """What `flowing` has published; it stands after its block."""
 
-    Ending the block waits until all are published and acknowledged; `published` stands then.
-    """
-
-    world: World
-    count: int
-    seconds: float
-    make: MakeFrame = mixed
-    start: int = 0
     published: list[Published] = field(default_factory=list)
-    _thread: threading.Thread | None = None
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _failure: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
-        self._thread.start()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
-        assert self._thread is not None
-        self._ended.set()
-        if kind is None:
-            self._thread.join()
-            if self._failure is not None:
-                raise self._failure
+@contextmanager
+def flowing(world: World, count: int, seconds: float, make: MakeFrame = mixed, start: int = 0) -> Iterator[Flow]:
+    """Publish frames evenly as long as the block lasts: `count` of them in `seconds`, and so many at least.
 
-    def _run(self) -> None:
-        try:
-            with self.world.producer() as producer:
-                began = time.monotonic()
-                for done in itertools.count():
-                    if done >= self.count and self._ended.is_set():
-                        break
-                    producer.send(*self.make(self.start + done))
-                    self._ended.wait(max(began + self.seconds * done / self.count - time.monotonic(), 0))
-            self.published = producer.published
-        except BaseException as failure:  # noqa: BLE001 -- told to whoever waits for the flow
-            self._failure = failure
+    Ending the block waits until all are published and acknowledged.
+    """
+    flow = Flow()
+
+    def run(ended: threading.Event) -> None:
+        with world.producer() as producer:
+            began = time.monotonic()
+            for done in itertools.count():
+                if done >= count and ended.is_set():
+                    break
+                producer.send(*make(start + done))
+                ended.wait(max(began + seconds * done / count - time.monotonic(), 0))
+        flow.published = producer.published
+
+    with in_background(run):
+        yield flow

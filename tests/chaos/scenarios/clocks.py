@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas.errors import ConfigurationError
 from tests.chaos.keeper import start_kept, tending
 from tests.chaos.stage import Stage
-from tests.chaos.traffic import Flow
+from tests.chaos.traffic import flowing
 
 _SITE = Path(__file__).parents[1] / "clock"
 _LIBRARY = "libfaketimeMT.so.1"
@@ -38,7 +38,7 @@ def jumping(stage: Stage) -> None:
     for keeper in kept:
         keeper.running.wait_ready()
     jumps = itertools.islice(itertools.cycle(_JUMPS), stage.size.faults)
-    with Flow(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 1.0)) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 1.0)) as flow:
         for jump in jumps:
             stage.pause(0.3, 0.7)
             with _jumped(clock, jump):

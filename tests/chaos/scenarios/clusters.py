@@ -6,7 +6,7 @@ from infra.local.cluster import KafkaCluster
 from schemas import topics
 from tests.chaos.keeper import Keeper
 from tests.chaos.stage import Stage, forget_the_dead_sooner
-from tests.chaos.traffic import Flow, mixed, publish
+from tests.chaos.traffic import flowing, mixed, publish
 from tests.world import World, wait_for
 
 
@@ -24,7 +24,7 @@ def one_of_three(stage: Stage) -> None:
             cluster.start()
             wait_for(lambda: _in_sync(world), 120, "three copies again", every_s=0.5)
         broker = cluster.brokers[stage.chance.randrange(len(cluster.brokers))]
-        with Flow(world, count, 3.0, mixed, start=number * 20_000) as flow:
+        with flowing(world, count, 3.0, mixed, start=number * 20_000) as flow:
             stage.pause(0.5, 1.5)
             broker.kill()
             stage.fault(f"kill -9 broker {broker.name} on port {broker.port}")
@@ -47,7 +47,7 @@ def coming_and_going(stage: Stage) -> None:
     ]
     guests: list[Keeper] = []
     kinds = (("worker",), ("worker",), ("sink", "postgres"), ("sink", "objects"))
-    with Flow(world, stage.size.frames, stage.size.faults * 2.2) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * 2.2) as flow:
         for number in range(stage.size.faults):
             stage.pause(1.2, 3.0)
             if len(guests) < 2 or (len(guests) < 4 and stage.chance.random() < 0.4):

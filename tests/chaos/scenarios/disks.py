@@ -5,7 +5,7 @@ import time
 from infra.local.process import free_port
 from tests.chaos.smalldisk import SmallPostgres, SmallS3
 from tests.chaos.stage import Stage
-from tests.chaos.traffic import Flow
+from tests.chaos.traffic import flowing
 from tests.services import running
 
 
@@ -16,7 +16,7 @@ def full(stage: Stage) -> None:
     world = stage.world(postgres=postgres, s3=s3)
     _, rows, objects = world.start_all()
     each_s = stage.size.outage_s + 6.0
-    with Flow(world, stage.size.frames, stage.size.faults * each_s) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * each_s) as flow:
         for number in range(stage.size.faults):
             name, disk, sink = (("object store", s3.disk(), objects), ("database", postgres.disk(), rows))[number % 2]
             disk.fill()

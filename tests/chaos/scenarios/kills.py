@@ -9,7 +9,7 @@ from typing import Any
 from schemas import topics
 from tests.chaos.keeper import Keeper, start_kept
 from tests.chaos.stage import Stage, forget_the_dead_sooner
-from tests.chaos.traffic import Flow, publish
+from tests.chaos.traffic import flowing, publish
 from tests.world import Published, Running, World, wait_for
 
 _FRAMES_PER_S = 900
@@ -24,7 +24,7 @@ def at_random(stage: Stage) -> None:
     kept = start_kept(world, workers=2)
     seconds = max(stage.size.frames / _FRAMES_PER_S, stage.size.faults * _LEAST_S)
     between_s = seconds / stage.size.faults
-    with Flow(world, stage.size.frames, seconds) as flow:
+    with flowing(world, stage.size.frames, seconds) as flow:
         for number in range(stage.size.faults):
             stage.pause(between_s * 0.5, between_s * 1.5)
             # Everybody in turn is not left to chance, the order and the moment are.

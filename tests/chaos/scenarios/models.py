@@ -10,7 +10,7 @@ from schemas.activation import ModelAddress
 from tests.audit import Evidence
 from tests.chaos.keeper import Keeper
 from tests.chaos.stage import Stage, forget_the_dead_sooner
-from tests.chaos.traffic import VARIED_BROKEN_EVERY, VARIED_DRAWN_EVERY, Flow, varied
+from tests.chaos.traffic import VARIED_BROKEN_EVERY, VARIED_DRAWN_EVERY, flowing, varied
 from tests.pictures import TEN_WAYS
 from tests.scenes import put_models_in_force
 from tests.world import World, define_pipeline
@@ -33,7 +33,8 @@ def killed(stage: Stage) -> None:
     sinks = [Keeper(world, "sink", kind, *names) for kind in ("postgres", "objects")]
     with ExitStack() as stack:
         flows = {
-            like: stack.enter_context(Flow(one, count, count / _FRAMES_PER_S, varied)) for like, one in worlds.items()
+            like: stack.enter_context(flowing(one, count, count / _FRAMES_PER_S, varied))
+            for like, one in worlds.items()
         }
         for like, (worker, point) in doomed.items():
             worker.wait_for_death(point)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from tests.chaos.keeper import Keeper
 from tests.chaos.stage import Stage
-from tests.chaos.traffic import BROKEN, Flow, Frame, good, publish
+from tests.chaos.traffic import BROKEN, Frame, flowing, good, publish
 from tests.pictures import headers, truncated_jpeg
 from tests.world import World
 
@@ -33,7 +33,7 @@ def killed(stage: Stage) -> None:
     per_round_s = 4.0
     steady = max(stage.size.frames - _BURST * stage.size.faults, 1)
     wanted: Counter[tuple[str, str]] = Counter()
-    with Flow(world, steady, per_round_s * stage.size.faults, good) as flow:
+    with flowing(world, steady, per_round_s * stage.size.faults, good) as flow:
         for number in range(stage.size.faults):
             published += publish(world, _BURST, lambda n, camera=number: _flood(n, camera), start=number * 1000)  # type: ignore[misc]
             wanted += Counter({(f"{BROKEN}/{number}", state): 1 for state in ("firing", "resolved")})

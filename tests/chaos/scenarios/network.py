@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.chaos.stage import Proxies, Stage
-from tests.chaos.traffic import Flow, mixed
+from tests.chaos.traffic import flowing, mixed
 from tests.world import wait_for
 
 
@@ -16,7 +16,7 @@ def disturbed(stage: Stage) -> None:
     processes = world.start_all()
     ways = _ways(proxies)
     stage.chance.shuffle(ways)
-    with Flow(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 1.5), mixed) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 1.5), mixed) as flow:
         for number in range(stage.size.faults):
             name, disturb = ways[number % len(ways)]
             disturb()

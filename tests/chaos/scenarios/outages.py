@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from schemas import topics
 from sightline.runtime.database import database_engine
 from tests.chaos.stage import Proxies, Stage, configure
-from tests.chaos.traffic import Flow, good, is_broken, publish, varied
+from tests.chaos.traffic import flowing, good, is_broken, publish, varied
 from tests.scenes import LEFT, SEEN, put_models_in_force
 from tests.world import Running, World
 
@@ -26,7 +26,7 @@ def broker_restarts(stage: Stage) -> None:
         ("broker frozen", kafka.freeze, kafka.thaw),
         ("broker stopped", kafka.stop, kafka.start),
     )
-    with Flow(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 8.0)) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 8.0)) as flow:
         for number in range(stage.size.faults):
             stage.pause(1.0, 2.0)
             name, end, begin = ways[number % len(ways)]
@@ -48,7 +48,7 @@ def longer_than_timeouts(stage: Stage) -> None:
     count = stage.size.frames // 4
     published = publish(world, count, good)
     half_s = stage.size.outage_s / 2
-    with Flow(world, 20, stage.size.outage_s, good, start=300_000) as flow:
+    with flowing(world, 20, stage.size.outage_s, good, start=300_000) as flow:
         stage.services.postgres.stop()
         stage.services.s3.stop()
         stage.fault("database stopped")
@@ -82,7 +82,7 @@ def stores(stage: Stage) -> None:
     processes = world.start_all()
     _, rows, objects = processes
     ways = _ways(stage, world, proxies, rows, objects)
-    with Flow(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 3.0), good) as flow:
+    with flowing(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 3.0), good) as flow:
         for number in range(stage.size.faults):
             # Each way once, then any.
             name, happen = ways[number] if number < len(ways) else stage.chance.choice(ways)

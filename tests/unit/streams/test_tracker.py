@@ -1,7 +1,9 @@
 """Which offsets may be committed."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +49,21 @@ def test_what_is_committed_is_not_committed_again_until_it_failed() -> None:
     assert partition.committable() is None
     partition.mark_committed(None)
     assert partition.committable() == 6
+
+
+def test_who_waits_for_earlier_records_is_let_go_when_they_are_finished_or_given_back() -> None:
+    tracker, partition, _ = _tracker()
+    one, two, three = (_take(partition, offset) for offset in (5, 6, 7))
+    one.wait_for_earlier()
+    with ThreadPoolExecutor(2) as pool:
+        second, third = pool.submit(two.wait_for_earlier), pool.submit(three.wait_for_earlier)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        one.finish()
+        second.result(10)
+        assert not third.done()
+        tracker.revoke("frames.x", 0)
+        third.result(10)
 
 
 def test_a_record_of_an_assignment_that_is_over_moves_nothing() -> None:

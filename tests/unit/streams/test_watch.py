@@ -1,6 +1,7 @@
 """What is in hand, who works beside whom, and who is told before work begins."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from schemas.errors import Code, OutageError
 from sightline.runtime.deaths import Suspect
 from sightline.runtime.inhand import MOST_TOGETHER, InHand, Place
 from sightline.runtime.life import Life
+from streams import watch
 from streams.tracker import Record, TrackedPartition, Tracker
 from streams.watch import Unwatched, Watch
 
@@ -81,6 +83,32 @@ def test_the_polling_thread_is_told_what_no_mark_covers() -> None:
     assert desk.watch.uncovered(records) == {(TOPIC, 0)}
     desk.mark_now([(TOPIC, 0)])
     assert desk.watch.uncovered(records) == frozenset()
+
+
+def test_a_mark_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_SOON_S", 20.0)
+    desk = Desk()
+    records = desk.take(2)
+    sent = desk.watch.text(TOPIC, 0, 0, 2, leaving=False)
+
+    def begin() -> int:
+        with desk.watch.over(records):
+            return len(desk.marks)
+
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(begin)
+        time.sleep(0.05)
+        assert not beginning.done()
+        desk.watch.acknowledged([TopicPartition(TOPIC, 0, 0, metadata=sent)])
+        assert beginning.result(10) == 0
+
+
+def test_a_mark_that_never_arrives_is_asked_for_again() -> None:
+    desk = Desk()
+    records = desk.take(2)
+    desk.watch.text(TOPIC, 0, 0, 2, leaving=False)
+    with desk.watch.over(records):
+        assert len(desk.marks) == 1
 
 
 def test_one_that_was_alone_is_not_held_to_account_for_what_comes_after_it() -> None:
@@ -172,8 +200,8 @@ def test_batches_are_worked_on_side_by_side() -> None:
 
 
 def test_a_suspect_waits_for_the_others_and_they_for_it() -> None:
-    desk = Desk(_suspect(2))
-    first, suspect, last = desk.watch.split(desk.take(4))
+    desk = Desk(_suspect(0))
+    suspect, others = desk.watch.split(desk.take(3))
     seen: list[list[list[int]]] = []
 
     def work(records: list[Record]) -> None:
@@ -181,15 +209,34 @@ def test_a_suspect_waits_for_the_others_and_they_for_it() -> None:
             seen.append(desk.in_hand())
 
     with ThreadPoolExecutor(2) as pool:
-        with _held_by_another_thread(desk, first):
+        with _held_by_another_thread(desk, others):
             waiting = [pool.submit(work, suspect)]
             while not desk.watch._waiting_alone:
                 threading.Event().wait(0.01)
-            waiting.append(pool.submit(work, last))
+            waiting.append(pool.submit(work, desk.take(1)))
             assert seen == []
         for one in waiting:
             one.result(20)
-    assert seen == [[[2]], [[3]]]
+    assert seen == [[[0]], [[3]]]
+
+
+def test_a_suspect_waits_until_all_before_it_is_finished() -> None:
+    desk = Desk(_suspect(2))
+    before, suspect = desk.watch.split(desk.take(3))
+
+    def begin() -> str:
+        with desk.watch.over(suspect):
+            return desk.marks[-1]
+
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(begin)
+        before[1].finish()
+        time.sleep(0.05)
+        assert not beginning.done()
+        assert desk.marks == []
+        before[0].finish()
+        assert '"alone":2' in beginning.result(20)
+    assert desk.partition.safe_offset() == 2
 
 
 def test_whoever_is_blamed_is_named_with_the_reason() -> None:
