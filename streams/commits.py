@@ -1,7 +1,7 @@
 """Committing: explicit offsets, asynchronously while running, every answer checked."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -25,6 +25,7 @@ class _Request:
     """Marks that a work thread waits for."""
 
     partitions: frozenset[tuple[str, int]]
+    wanted: Callable[[], bool]
     done: threading.Event = field(default_factory=threading.Event)
     error: KafkaError | None = None
 
@@ -108,13 +109,15 @@ class Committer:
 
     # -- marks that must be there before work begins ------------------------------------------------------
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]]) -> None:
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> None:
         """Have the polling thread commit the watch's marks for those of `partitions` that are held; blocks.
+
+        An earlier one, answered meanwhile, will do when nothing is `wanted` after it.
 
         From any other thread: the client lets one thread in at a time, and polling it hardly ever lets go of it.
         Raises OutageError.
         """
-        request = _Request(frozenset(partitions))
+        request = _Request(frozenset(partitions), wanted)
         with self._tracker.changed:
             if not self._accepting:
                 return
@@ -148,6 +151,11 @@ class Committer:
         uncovered = frozenset() if self._watch is None else self._watch.uncovered(records)
         if uncovered and self.sending.acquire(blocking=False):
             self._send(consumer, self._marks(uncovered), [], now_s)
+
+    def answer_awaited(self) -> bool:
+        """Tell whether a thread waits for the answer to marks that are on their way."""
+        marks = self._on_their_way
+        return marks is not None and bool(marks.requests or self._requests)
 
     def unanswered_s(self, now_s: float) -> float | None:
         """Return how long marks have been on their way, or None: none are."""
@@ -202,6 +210,16 @@ class Committer:
         for request in marks.requests:
             request.end(refused)
 
+    def _release_satisfied(self) -> None:
+        """Let those go who asked while marks were on their way that do for them as well."""
+        with self._tracker.changed:
+            requests, self._requests = self._requests, []
+            for request in requests:
+                if request.wanted():
+                    self._requests.append(request)
+                else:
+                    request.end()
+
     def _let_go(self, error: KafkaError | None) -> None:
         with self._tracker.changed:
             requests, self._requests = self._requests, []
@@ -238,6 +256,7 @@ class Committer:
             metrics.COMMIT_ERRORS.labels(self._group, code).inc()
             _log.warning("commit failed, will be tried again", group=self._group, code=code)
         self._heard(error, offsets)
+        self._release_satisfied()
 
     def _take_offsets(self, *, leaving: bool = False) -> list[TopicPartition]:
         watch = self._watch

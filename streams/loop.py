@@ -330,23 +330,29 @@ class Loop(Generic[Prepared]):
     def _wait_for_room(self, now: float) -> None:
         """Wait a little for room; after a while pause the partitions and keep polling, for the group's sake.
 
-        Answers to marks, which records in hand may wait for, are heard while polling: one record may come along.
+        The answer to marks is heard while polling. Where work waits for one, a record may come along, and be begun.
         """
         if self._full_since is None:
             self._full_since = now
-        unanswered_s = self._committer.unanswered_s(now)
-        held_up = self._slipped and (unanswered_s or 0.0) > _PAUSE_FOR_MARKS_AFTER_S
+        awaited = self._committer.answer_awaited()
+        unanswered_s = (self._committer.unanswered_s(now) or 0.0) if awaited else 0.0
+        held_up = self._slipped and unanswered_s > _PAUSE_FOR_MARKS_AFTER_S
         if self._paused or held_up or now - self._full_since >= _PAUSE_AFTER_S:
             self._pause()
-            self._poll_without_room(self._poll_s() if unanswered_s is None else _QUICK_POLL_S)
+            self._poll_without_room(_QUICK_POLL_S if awaited else self._poll_s())
             return
         wait_s = self._poll_s() if self._allowance() else _YIELD_S
         with self._tracker.changed:
             self._tracker.changed.wait_for(
-                lambda: self._stop.is_set() or self._committer.asked() or self._has_room(),
-                wait_s if unanswered_s is None else _QUICK_POLL_S,
+                lambda: (
+                    self._stop.is_set()
+                    or self._committer.asked()
+                    or self._has_room()
+                    or self._committer.answer_awaited() != awaited
+                ),
+                _QUICK_POLL_S if awaited else wait_s,
             )
-        if unanswered_s is not None and not self._slipped:
+        if awaited and not self._slipped and self._committer.answer_awaited():
             self._poll_without_room(0)
 
     def _poll_without_room(self, timeout_s: float) -> None:

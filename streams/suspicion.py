@@ -130,10 +130,6 @@ class PartitionSuspicion:
         if cleared:
             self.suspects.pop(place, None)
 
-    def made(self, offset: int) -> bool:
-        """Tell whether a mark was made that says that `offset` may be in hand; the broker may not have it yet."""
-        return offset < self._upto
-
     def covers(self, offset: int) -> bool:
         """Tell whether a mark that the broker has says that `offset` may be in hand."""
         return offset < self._marked

@@ -9,7 +9,7 @@ Before records are begun, in this order:
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Protocol
 
@@ -27,8 +27,6 @@ _TRIED_ALONE_AT_FIRST: Final = 32
 _SURELY: Final = 2
 # An empty group makes its first member wait for more, so we join while the dead one is still counted.
 _JOIN_BEFORE_S: Final = 2.0
-# How long a mark on its way to the broker is waited for before another one is asked for.
-_SOON_S: Final = 0.1
 _REASONS: Final = {
     Code.PROCESS_HUNG: "its process, with nothing else to do, did not come to an end with it",
     Code.MEMORY_EXHAUSTED: "its process, with nothing else to do, ran over its memory limit",
@@ -39,8 +37,11 @@ _REASONS: Final = {
 class MarkWriter(Protocol):
     """Commits marks; `streams.commits.Committer` does."""
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Commit a mark for each partition that is held, and wait for the broker. Raises OutageError."""
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> None:
+        """Commit a mark for each partition that is held, and wait for the broker. Raises OutageError.
+
+        None is made any more when the answer to an earlier one has come, and nothing is `wanted` after it.
+        """
         ...
 
 
@@ -159,7 +160,6 @@ class Watch:
                 mark = parse_mark(place.metadata, place.topic, place.partition)
                 if suspicion is not None and mark is not None and not mark.left:
                     suspicion.acknowledged(mark)
-            self._lock.notify_all()
 
     # -- for the work threads -----------------------------------------------------------------------------
 
@@ -217,27 +217,33 @@ class Watch:
         """See that the broker has the marks; return the suspect, if that is what is begun."""
         suspect: Suspect | None = None
         with self._lock:
-            found = [(place, self._partitions.get(place[:2])) for place in places]
-            if not alone:
-                self._lock.wait_for(
-                    lambda: not any(_on_its_way(place, partition) for place, partition in found), _SOON_S
-                )
-            wanting = {
-                place[:2]
-                for place, partition in found
-                if partition is not None and (alone or not partition.covers(place.offset))
-            }
-            wanting |= {key for key, partition in self._partitions.items() if partition.names_another()}
-            if alone and found[0][1] is not None:
-                suspect = found[0][1].begin_alone(found[0][0])
+            wanting = self._wanting(places, alone=alone)
+            partition = self._partitions.get(places[0][:2]) if alone else None
+            if partition is not None:
+                suspect = partition.begin_alone(places[0])
+
+        def wanted() -> bool:
+            with self._lock:
+                return suspect is not None or bool(self._wanting(places, alone=alone))
+
         try:
             for writer in {self._writers[key] for key in wanting}:
-                writer.mark_now([key for key in wanting if self._writers[key] is writer])
+                writer.mark_now([key for key in wanting if self._writers[key] is writer], wanted)
         except BaseException:
             if suspect is not None:
                 self._end_alone(suspect.place, cleared=False)
             raise
         return suspect
+
+    def _wanting(self, places: Iterable[Place], *, alone: bool) -> set[tuple[str, int]]:
+        """Return the partitions that need a mark before `places` are begun."""
+        found = [(place, self._partitions.get(place[:2])) for place in places]
+        wanting = {
+            place[:2]
+            for place, partition in found
+            if partition is not None and (alone or not partition.covers(place.offset))
+        }
+        return wanting | {key for key, partition in self._partitions.items() if partition.names_another()}
 
     def _end_alone(self, place: Place, *, cleared: bool) -> None:
         with self._lock:
@@ -256,10 +262,6 @@ class Watch:
             return True
         self._tries_left -= 1
         return self._tries_left >= 0
-
-
-def _on_its_way(place: Place, partition: PartitionSuspicion | None) -> bool:
-    return partition is not None and partition.made(place.offset) and not partition.covers(place.offset)
 
 
 def _place(record: Record) -> Place:

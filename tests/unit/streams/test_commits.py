@@ -1,7 +1,7 @@
 """Commits with marks beside the offsets, by a client that notes what it is given."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import cast
@@ -66,10 +66,10 @@ class Desk:
         return bool(self.committer._requests)
 
     @contextmanager
-    def asking(self, *, refused: bool = False) -> Iterator[None]:
+    def asking(self, *, refused: bool = False, wanted: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Ask for a mark in another thread; at the end of the block it is let go, with an outage where `refused`."""
         with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(self.committer.mark_now, [(TOPIC, 0)])
+            asking = pool.submit(self.committer.mark_now, [(TOPIC, 0)], wanted)
             while not self.waiting() and not asking.done():
                 time.sleep(0.005)
             try:
@@ -140,6 +140,17 @@ def test_one_mark_is_on_its_way_at_a_time() -> None:
         desk.poll()
 
 
+def test_who_asks_while_a_mark_is_on_its_way_that_will_do_waits_for_that_one() -> None:
+    desk = Desk()
+    records = desk.take(20)
+    desk.committer.cover(desk.consumer, records, 0)
+    with desk.asking(wanted=lambda: bool(desk.watch.uncovered(records))):
+        assert desk.committer.answer_awaited()
+        desk.poll()
+    assert not desk.committer.answer_awaited()
+    assert len(desk.client.commits) == 2
+
+
 def test_the_answer_to_another_commit_is_not_taken_for_that_to_a_mark() -> None:
     desk = Desk()
     records = desk.take(2)
@@ -191,7 +202,7 @@ def test_who_waits_for_a_mark_is_let_go_when_partitions_are_taken_away(*, sent: 
             desk.committer.answer(desk.consumer, 0)
         desk.committer.dismiss()
     before = len(desk.client.commits)
-    desk.committer.mark_now([(TOPIC, 0)])  # returns at once
+    desk.committer.mark_now([(TOPIC, 0)], lambda: True)  # returns at once
     assert len(desk.client.commits) == before
 
 

@@ -148,7 +148,9 @@ class Handler:
 
 
 @contextmanager
-def running(monkeypatch: pytest.MonkeyPatch, client: Client) -> Iterator[tuple[Loop[None], Handler]]:
+def running(
+    monkeypatch: pytest.MonkeyPatch, client: Client, *, inflight_bytes: int = 1
+) -> Iterator[tuple[Loop[None], Handler]]:
     def make(*_: object, on_commit: Callable[..., None], **__: object) -> Client:
         client.on_commit = on_commit
         return client
@@ -157,7 +159,7 @@ def running(monkeypatch: pytest.MonkeyPatch, client: Client) -> Iterator[tuple[L
     monkeypatch.setattr(loops, "make_admin", lambda _: client)
     watch = Watch(Life(InHand(), "aa", "aa.0", 1), 10.0)
     handler = Handler(watch)
-    limits = BatchLimits(records=1, size_bytes=1, wait_s=0.01, inflight_bytes=1, threads=1)
+    limits = BatchLimits(records=1, size_bytes=1, wait_s=0.01, inflight_bytes=inflight_bytes, threads=1)
     alarm = cast("Alarm", SimpleNamespace(blocked=None, lost=None))
     loop = Loop(KafkaSettings(), "g", [TOPIC], handler, alarm, limits, SystemClock(), Faults(None), watch=watch)
     with ThreadPoolExecutor(1) as pool:
@@ -191,13 +193,21 @@ def test_without_an_answer_nothing_is_begun_and_the_loop_polls_on(monkeypatch: p
     assert client.committed_offset == 50
 
 
-def test_an_answer_that_comes_in_time_costs_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_that_come_in_time_cost_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(200)
     client.answering.set()
-    with running(monkeypatch, client) as (_, handler):
+    with running(monkeypatch, client, inflight_bytes=1000) as (_, handler):
         wait_for(lambda: len(handler.begun) == 200)
     assert handler.begun == list(range(200))
     assert client.pauses == 0
+
+
+def test_with_room_for_one_record_each_is_begun_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(30)
+    client.answering.set()
+    with running(monkeypatch, client) as (_, handler):
+        wait_for(lambda: len(handler.begun) == 30)
+    assert handler.begun == list(range(30))
 
 
 def test_a_commit_without_an_answer_for_long_is_no_good_life(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -13,7 +13,6 @@ from schemas.errors import Code, OutageError
 from sightline.runtime.deaths import Suspect
 from sightline.runtime.inhand import MOST_TOGETHER, InHand, Place
 from sightline.runtime.life import Life
-from streams import watch
 from streams.tracker import Record, TrackedPartition, Tracker
 from streams.watch import Unwatched, Watch
 
@@ -27,13 +26,15 @@ class Desk:
         self.life = life or Life(InHand(), "aa", "aa.1", 1, suspects)
         self.watch = Watch(self.life, 10.0)
         self.marks: list[str] = []
+        self.wanted_after: list[bool] = []
         self.away = False
         tracker = Tracker(lambda _: None)
         self.partition: TrackedPartition = tracker.assign(TOPIC, 0)
         self.watch.assigned([TopicPartition(TOPIC, 0, 0, metadata=text)], self)
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]]) -> None:
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool] = lambda: True) -> None:
         assert list(partitions) == [(TOPIC, 0)]
+        assert wanted()
         if self.away:
             raise OutageError("kafka", "away")
         offset, position = self.partition.safe_offset(), self.partition.position
@@ -42,6 +43,7 @@ class Desk:
         text = self.watch.text(TOPIC, 0, offset, position, leaving=False)
         self.marks.append(text)
         self.watch.acknowledged([TopicPartition(TOPIC, 0, offset, metadata=text)])
+        self.wanted_after.append(wanted())
 
     def take(self, count: int) -> list[Record]:
         first = self.partition.position or 0
@@ -85,30 +87,15 @@ def test_the_polling_thread_is_told_what_no_mark_covers() -> None:
     assert desk.watch.uncovered(records) == frozenset()
 
 
-def test_a_mark_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_SOON_S", 20.0)
-    desk = Desk()
-    records = desk.take(2)
-    sent = desk.watch.text(TOPIC, 0, 0, 2, leaving=False)
-
-    def begin() -> int:
-        with desk.watch.over(records):
-            return len(desk.marks)
-
-    with ThreadPoolExecutor(1) as pool:
-        beginning = pool.submit(begin)
-        time.sleep(0.05)
-        assert not beginning.done()
-        desk.watch.acknowledged([TopicPartition(TOPIC, 0, 0, metadata=sent)])
-        assert beginning.result(10) == 0
-
-
-def test_a_mark_that_never_arrives_is_asked_for_again() -> None:
-    desk = Desk()
-    records = desk.take(2)
-    desk.watch.text(TOPIC, 0, 0, 2, leaving=False)
-    with desk.watch.over(records):
-        assert len(desk.marks) == 1
+def test_an_earlier_mark_will_do_where_it_covers_and_for_no_suspect() -> None:
+    desk = Desk(_suspect(2))
+    first, (suspect,) = desk.watch.split(desk.take(3))
+    with desk.watch.over(first):
+        assert desk.wanted_after == [False]
+    for record in first:
+        record.finish()
+    with desk.watch.over([suspect]):
+        assert desk.wanted_after == [False, True]
 
 
 def test_one_that_was_alone_is_not_held_to_account_for_what_comes_after_it() -> None:
