@@ -34,6 +34,7 @@ _TIMESTAMP: Final = f"{_PREFIX}timestamp"
 _DIGEST: Final = f"{_PREFIX}overrides"
 _ADDRESS: Final = f"{_PREFIX}overrides_at"
 _FRAME_ID: Final = f"{_PREFIX}frame_id"
+_ORIGINAL: Final = f"{_PREFIX}original"
 _METADATA: Final = f"{_PREFIX}metadata"
 _HEADERS_LOST: Final = f"{_PREFIX}headers_lost"
 ALWAYS_THERE: Final = (_ID, _TOPIC, _PARTITION, _OFFSET, _TIMESTAMP)
@@ -45,7 +46,8 @@ REPLAY_HEADERS: Final = {
     _TIMESTAMP: "When it was appended there, in milliseconds since 1970.",
     _DIGEST: "SHA-256 of the document that says what this replay wants otherwise, if anything.",
     _ADDRESS: "Where that document lies.",
-    _FRAME_ID: "The frame's id, where the value is the kept picture because the original is gone.",
+    _FRAME_ID: "The frame's id, where value and headers do not give it: in most cases the value is the kept picture.",
+    _ORIGINAL: "`true` when the value is the original although the id is there: only its time of arrival is lost.",
     _METADATA: "What the original said of camera and exposure, as JSON: a kept picture says it no more.",
     _HEADERS_LOST: "`true` when the original's headers could not be read.",
 }
@@ -68,8 +70,9 @@ class OverridesReference:
 class Replayed:
     """The header block of a frame that is sent once more.
 
-    `frame_id` is there only where the value is the kept picture: its bytes may differ from the original's. So is
-    `metadata`, what an earlier result says of the original's.
+    `frame_id` is there where value and headers do not give it: the value is the kept picture, whose bytes may differ
+    from the original's, or, where `original` says so, the original without the time at which it came. `metadata` is
+    what an earlier result says of the original's.
     """
 
     replay_id: str
@@ -79,6 +82,12 @@ class Replayed:
     frame_id: str | None = None
     headers_lost: bool = False
     metadata: dict[str, str | int | float] | None = None
+    original: bool = False
+
+    @property
+    def archived(self) -> bool:
+        """Whether the value is the kept picture."""
+        return self.frame_id is not None and not self.original
 
 
 class Overrides(BaseModel):
@@ -116,6 +125,7 @@ def replay_headers(replayed: Replayed) -> Headers:
         _DIGEST: None if replayed.overrides is None else replayed.overrides.digest,
         _ADDRESS: None if replayed.overrides is None else replayed.overrides.address,
         _FRAME_ID: replayed.frame_id,
+        _ORIGINAL: "true" if replayed.original else None,
         _METADATA: None if replayed.metadata is None else canonical_json(replayed.metadata).decode(),
         _HEADERS_LOST: "true" if replayed.headers_lost else None,
     }
@@ -170,6 +180,7 @@ def _parse(fields: dict[str, str]) -> Replayed:
         frame_id=_matching(_FRAME, fields[_FRAME_ID]) if _FRAME_ID in fields else None,
         headers_lost=fields.get(_HEADERS_LOST) == "true",
         metadata=_METADATA_JSON.validate_json(fields[_METADATA]) if _METADATA in fields else None,
+        original=fields.get(_ORIGINAL) == "true",
     )
 
 

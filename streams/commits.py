@@ -28,10 +28,11 @@ class _Request:
     wanted: Callable[[], bool]
     done: threading.Event = field(default_factory=threading.Event)
     error: KafkaError | None = None
+    dismissed: bool = False
 
-    def end(self, error: KafkaError | None = None) -> None:
+    def end(self, error: KafkaError | None = None, *, dismissed: bool = False) -> None:
         """Let the thread go on."""
-        self.error = error
+        self.error, self.dismissed = error, dismissed
         self.done.set()
 
 
@@ -109,10 +110,11 @@ class Committer:
 
     # -- marks that must be there before work begins ------------------------------------------------------
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> None:
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> bool:
         """Have the polling thread commit the watch's marks for those of `partitions` that are held; blocks.
 
-        An earlier one, answered meanwhile, will do when nothing is `wanted` after it.
+        An earlier one, answered meanwhile, will do when nothing is `wanted` after it. Returns False, maybe without a
+        mark, once the partitions are on their way to somebody else.
 
         From any other thread: the client lets one thread in at a time, and polling it hardly ever lets go of it.
         Raises OutageError.
@@ -120,12 +122,13 @@ class Committer:
         request = _Request(frozenset(partitions), wanted)
         with self._tracker.changed:
             if not self._accepting:
-                return
+                return False
             self._requests.append(request)
             self._tracker.changed.notify_all()
         request.done.wait()
         if request.error is not None:
             raise map_kafka_error(request.error)
+        return not request.dismissed
 
     def asked(self) -> bool:
         """Tell whether a thread waits for marks that could be sent now."""
@@ -227,7 +230,7 @@ class Committer:
             requests += self._on_their_way.requests
             self._on_their_way.requests = []
         for request in requests:
-            request.end(error)
+            request.end(error, dismissed=error is None)
 
     # -- checking -----------------------------------------------------------------------------------------
 

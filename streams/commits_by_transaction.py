@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.commits import Committer
+from streams.tracker import Tracker
+from streams.watch import Watch
 
 
 class TransactionalCommitter(Committer):
@@ -15,6 +17,22 @@ class TransactionalCommitter(Committer):
 
     def commit(self, consumer: Consumer) -> None:
         """Leave new offsets to the next transaction: one that is handed over without waiting could overtake it."""
+
+    def __init__(self, group: str, tracker: Tracker, watch: Watch | None = None) -> None:
+        super().__init__(group, tracker, watch)
+        self._transaction_waits = False
+
+    def begin_sending(self) -> None:
+        """Wait until no marks are on their way, and keep others back until `sending` is released; for work threads."""
+        with self._tracker.changed:
+            self._transaction_waits = True
+            self._tracker.changed.notify_all()
+        self.sending.acquire()
+        self._transaction_waits = False
+
+    def answer_awaited(self) -> bool:
+        """Tell whether a thread, or a transaction, waits for the answer to marks that are on their way."""
+        return super().answer_awaited() or (self._transaction_waits and self._on_their_way is not None)
 
     def due(self) -> list[TopicPartition]:
         """Return the offsets that are new, or whose mark is."""

@@ -219,10 +219,12 @@ class Loop(Generic[Prepared]):
     # -- fetching and working -----------------------------------------------------------------------------
 
     def _fetch(self) -> list[Record]:
-        """Cut a batch: `consume(n)` would wait for all n, so records are polled one by one."""
-        self._gathering = []
-        size_bytes = 0
-        deadline = self._clock.monotonic() + self._poll_s()
+        """Cut a batch: `consume(n)` would wait for all n, so records are polled one by one.
+
+        What came along while there was no room goes first.
+        """
+        size_bytes = _size_bytes(self._gathering)
+        deadline = self._clock.monotonic() + (self._limits.wait_s if self._gathering else self._poll_s())
         most = min(self._limits.records, self._allowance())
         while len(self._gathering) < most and size_bytes < self._limits.size_bytes:
             message = self._consumer.poll(max(deadline - self._clock.monotonic(), 0.0))
@@ -236,7 +238,7 @@ class Loop(Generic[Prepared]):
                 size_bytes += record.size_bytes
         records, self._gathering = self._gathering, []
         see_log_ends(self._consumer, records, self._tracker)
-        return [record for record in records if record.held]
+        return records
 
     def _take(self, message: KafkaMessage) -> Record | None:
         error = message.error()
@@ -323,21 +325,25 @@ class Loop(Generic[Prepared]):
 
     def _has_room(self) -> bool:
         working = sum(not batch.done() for batch in self._batches)
-        if self._patience.halted() or not self._allowance():
+        if not self._may_take():
             return False
-        return working <= self._limits.threads and self._tracker.size_bytes < self._limits.inflight_bytes
+        # What came along goes next: it must not be in its own way.
+        in_work_bytes = self._tracker.size_bytes - _size_bytes(self._gathering)
+        return working <= self._limits.threads and in_work_bytes < self._limits.inflight_bytes
+
+    def _may_take(self) -> bool:
+        """Tell whether work is wanted at all."""
+        return not self._patience.halted() and bool(self._allowance())
 
     def _wait_for_room(self, now: float) -> None:
         """Wait a little for room; after a while pause the partitions and keep polling, for the group's sake.
 
-        The answer to marks is heard while polling. Where work waits for one, a record may come along, and be begun.
+        The answer to marks is heard while polling. Where work waits for one, a record may come along.
         """
         if self._full_since is None:
             self._full_since = now
         awaited = self._committer.answer_awaited()
-        unanswered_s = (self._committer.unanswered_s(now) or 0.0) if awaited else 0.0
-        held_up = self._slipped and unanswered_s > _PAUSE_FOR_MARKS_AFTER_S
-        if self._paused or held_up or now - self._full_since >= _PAUSE_AFTER_S:
+        if self._paused or now - self._full_since >= _PAUSE_AFTER_S or (awaited and self._is_held_up(now)):
             self._pause()
             self._poll_without_room(_QUICK_POLL_S if awaited else self._poll_s())
             return
@@ -352,15 +358,21 @@ class Loop(Generic[Prepared]):
                 ),
                 _QUICK_POLL_S if awaited else wait_s,
             )
-        if awaited and not self._slipped and self._committer.answer_awaited():
+        if awaited and not self._slipped and self._may_take() and self._committer.answer_awaited():
             self._poll_without_room(0)
+
+    def _is_held_up(self, now: float) -> bool:
+        """Tell whether no record may come along any more while the answer to marks is awaited."""
+        return not self._may_take() or (
+            self._slipped and (self._committer.unanswered_s(now) or 0.0) > _PAUSE_FOR_MARKS_AFTER_S
+        )
 
     def _poll_without_room(self, timeout_s: float) -> None:
         message = self._consumer.poll(timeout_s)
         record = None if message is None else self._take(message)
         if record is not None:
             self._slipped = True
-            self._submit([record])
+            self._gathering.append(record)
 
     def _pause(self) -> None:
         if not self._paused:
@@ -428,6 +440,7 @@ class Loop(Generic[Prepared]):
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         given_back = sum(self._tracker.revoke(partition.topic, partition.partition) for partition in partitions)
         metrics.RECORDS_HANDED_BACK.labels(self._group).inc(given_back)
+        self._gathering = [record for record in self._gathering if record.held]
         self._offsets.forget(partitions)
         metrics.PARTITIONS.labels(self._group).set(len(self._tracker.held()))
         for partition in partitions:
@@ -435,3 +448,7 @@ class Loop(Generic[Prepared]):
                 self._watch.dropped(partition.topic, partition.partition)
             metrics.forget_partition(self._group, partition.topic, partition.partition)
         _log.info("revoked", group=self._group, partitions=len(partitions), given_back=given_back)
+
+
+def _size_bytes(records: Sequence[Record]) -> int:
+    return sum(record.size_bytes for record in records)

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from schemas.errors import ConfigurationError, OutageError
 from schemas.headers import Headers
@@ -41,7 +50,7 @@ Start = Edge | datetime | Offsets
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:
-    """One record. `headers` is None when they cannot be read."""
+    """One record. `headers` is None when they cannot be read; `dated` says that the time is the broker's."""
 
     topic: str
     partition: int
@@ -50,6 +59,7 @@ class TopicRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers | None
+    dated: bool = False
 
 
 def follow_topic(
@@ -198,12 +208,14 @@ def is_record(message: Message) -> bool:
 
 def topic_record(message: Message) -> TopicRecord:
     """Return a message that is a record, independent of the client library."""
+    kind, timestamp_ms = message.timestamp()
     return TopicRecord(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,
-        timestamp_ms=message.timestamp()[1],
+        timestamp_ms=timestamp_ms,
         key=message.key(),
         value=message.value(),
         headers=headers_of(message),
+        dated=kind == TIMESTAMP_LOG_APPEND_TIME,
     )

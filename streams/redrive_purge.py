@@ -35,18 +35,21 @@ from streams.redrive_plan import Handled, Step
 _PAGE = 200
 
 
-def purge(services: Services, limits: Limits, pipeline: str, dl_ids: Sequence[str]) -> Iterator[Handled]:
+def purge(
+    services: Services, limits: Limits, pipeline: str, dl_ids: Sequence[str], *, object_sink: bool = True
+) -> Iterator[Handled]:
     """Purge dead letters of one pipeline; yield each with what became of it. Blocks.
 
-    What the object sink has not come to yet is left alone: it would write the object afterwards. Raises BusyError,
-    OutageError, SetupError, and ConfigurationError when there are objects and no store is set.
+    What the object sink has not come to yet is left alone: it would write the object afterwards. Without `object_sink`
+    none runs, nor will one. Raises BusyError, OutageError, SetupError, and ConfigurationError when there are objects
+    and no store is set.
     """
     engine = services.engine
     with pipeline_lock(engine, pipeline):
         # 1.
         finished = _finish(services, pipeline)
         yield from (Handled(Step(dl_id, Action.PURGE)) for dl_id in finished)
-        stored = _stored_offsets(services, limits, pipeline)
+        stored = _stored_offsets(services, limits, pipeline) if object_sink else {}
         for start in range(0, len(dl_ids), _PAGE):
             page = [dl_id for dl_id in dl_ids[start : start + _PAGE] if dl_id not in finished]
             rows = read_dead_letters(engine, page)
@@ -97,7 +100,7 @@ def _problem(row: Mapping[str, Any], stored: Mapping[int, int]) -> str | None:
 
 
 def _stored_offsets(services: Services, limits: Limits, pipeline: str) -> dict[int, int]:
-    """Return how far the object sink has committed, by partition; empty where none has ever run."""
+    """Return how far the object sink has committed, by partition."""
     topic = topics.dead_letters(pipeline)
     with closing(make_consumer(services.kafka, topics.group("sink-objects", pipeline))) as consumer:
         try:
@@ -106,6 +109,4 @@ def _stored_offsets(services: Services, limits: Limits, pipeline: str) -> dict[i
             committed = consumer.committed(places, timeout=limits.timeout_s) if places else []
         except KafkaException as error:
             raise map_kafka_error(error.args[0]) from error
-    if all(place.offset < 0 for place in committed):
-        return {}
     return {place.partition: max(place.offset, 0) for place in committed}

@@ -55,9 +55,13 @@ class Record:
         """How many offsets were seen behind this one in its partition; markers of transactions are among them."""
         return max(self._partition.log_end - self.offset - 1, 0)
 
-    def wait_for_earlier(self) -> None:
-        """Block until all that was read before it from its partition is finished, or its assignment is over."""
-        self._partition.wait_for_earlier(self.offset)
+    def wait_for_earlier(self, timeout_s: float) -> None:
+        """Block until all read before it from its partition is finished, its assignment is over, or the time is."""
+        self._partition.wait_for_earlier(self.offset, timeout_s)
+
+    def wait_until_given_back(self) -> None:
+        """Block until its assignment is over."""
+        self._partition.wait_until_given_back()
 
     def finish(self) -> None:
         """State that all the record gives rise to is acknowledged; from any thread. A second time changes nothing."""
@@ -132,10 +136,15 @@ class TrackedPartition:
             self._tracker.on_finished(self.topic)
             self._tracker.changed.notify_all()
 
-    def wait_for_earlier(self, offset: int) -> None:
-        """Block until everything before `offset` is finished, or the assignment is over."""
+    def wait_for_earlier(self, offset: int, timeout_s: float) -> None:
+        """Block until everything before `offset` is finished, the assignment is over, or the time is."""
         with self._tracker.changed:
-            self._tracker.changed.wait_for(lambda: not self.held or (self.safe_offset() or 0) >= offset)
+            self._tracker.changed.wait_for(lambda: not self.held or (self.safe_offset() or 0) >= offset, timeout_s)
+
+    def wait_until_given_back(self) -> None:
+        """Block until the assignment is over."""
+        with self._tracker.changed:
+            self._tracker.changed.wait_for(lambda: not self.held)
 
     def committable(self) -> int | None:
         """Return the offset to commit, or None when there is nothing new."""

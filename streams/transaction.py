@@ -159,7 +159,8 @@ class Transactions:
         send_parcels(producer, parcels, held, timeout_s=TRANSACTION_S)
         self._faults.passing(IN_TRANSACTION)
         if not self._sending:  # kept where a commit before this one was in doubt
-            self._sending = self._committer.sending.acquire()
+            self._committer.begin_sending()
+            self._sending = True
         metadata = self._metadata
         if not held():
             raise GivenBackError

@@ -3,7 +3,8 @@
 Before records are begun, in this order:
 
 1. a suspect waits until all before it in its partition is finished, so that its mark says so and no answer is repeated
-   for its sake, and until nothing else is worked on in this process; all else waits for it;
+   for its sake (half a minute at most: that may wait for something itself), and until nothing else is worked on in this
+   process; all else waits for it;
 2. the broker has a mark (`suspicion.py`) that covers them, and names a suspect;
 3. the memory that the supervisor shares (`sightline.runtime.inhand`) lists them.
 """
@@ -19,12 +20,14 @@ from schemas.errors import Code, InputError, Stage
 from sightline.runtime.deaths import Suspect
 from sightline.runtime.inhand import MOST_TOGETHER, Place
 from sightline.runtime.life import Life
+from streams.patience import GivenBackError
 from streams.suspicion import PartitionSuspicion, by_partition, parse_mark
 from streams.tracker import Record, TrackedPartition
 
 # After a single death that nobody saw, so many records are tried alone; more would hold up the stream after every kill.
 _TRIED_ALONE_AT_FIRST: Final = 32
 _SURELY: Final = 2
+_EARLIER_S: Final = 30.0
 # An empty group makes its first member wait for more, so we join while the dead one is still counted.
 _JOIN_BEFORE_S: Final = 2.0
 _REASONS: Final = {
@@ -37,10 +40,11 @@ _REASONS: Final = {
 class MarkWriter(Protocol):
     """Commits marks; `streams.commits.Committer` does."""
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> None:
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool]) -> bool:
         """Commit a mark for each partition that is held, and wait for the broker. Raises OutageError.
 
-        None is made any more when the answer to an earlier one has come, and nothing is `wanted` after it.
+        None is made any more when the answer to an earlier one has come, and nothing is `wanted` after it. Returns
+        False, maybe without a mark, once the partitions are on their way to somebody else.
         """
         ...
 
@@ -178,14 +182,17 @@ class Watch:
 
     @contextmanager
     def over(self, records: Sequence[Record]) -> Iterator[None]:
-        """Note that `records` are in hand while the block runs; see the module. Raises OutageError."""
+        """Note that `records` are in hand while the block runs; see the module.
+
+        Raises OutageError; GivenBackError where a suspect's partition went to somebody else before it was begun.
+        """
         places = [_place(record) for record in records]
         with self._lock:
             alone = len(places) == 1 and places[0] in self._alone
         if alone:
-            records[0].wait_for_earlier()
+            records[0].wait_for_earlier(_EARLIER_S)
         with self._turn(alone=alone):
-            suspect = self._marked(places, alone=alone)
+            suspect = self._marked(records, places, alone=alone)
             slot = self._life.in_hand.put(places, None if suspect is None else (suspect.deaths, suspect.alone))
             done = False
             try:
@@ -213,7 +220,7 @@ class Watch:
                 self._working -= 1
                 self._lock.notify_all()
 
-    def _marked(self, places: Sequence[Place], *, alone: bool) -> Suspect | None:
+    def _marked(self, records: Sequence[Record], places: Sequence[Place], *, alone: bool) -> Suspect | None:
         """See that the broker has the marks; return the suspect, if that is what is begun."""
         suspect: Suspect | None = None
         with self._lock:
@@ -227,13 +234,20 @@ class Watch:
                 return suspect is not None or bool(self._wanting(places, alone=alone))
 
         try:
-            for writer in {self._writers[key] for key in wanting}:
-                writer.mark_now([key for key in wanting if self._writers[key] is writer], wanted)
+            marked = self._have_marked(wanting, wanted)
+            if alone:
+                _see_ours(records[0], marked=marked)
         except BaseException:
             if suspect is not None:
                 self._end_alone(suspect.place, cleared=False)
             raise
         return suspect
+
+    def _have_marked(self, wanting: set[tuple[str, int]], wanted: Callable[[], bool]) -> bool:
+        writers = {self._writers[key] for key in wanting}
+        return all(
+            writer.mark_now([key for key in wanting if self._writers[key] is writer], wanted) for writer in writers
+        )
 
     def _wanting(self, places: Iterable[Place], *, alone: bool) -> set[tuple[str, int]]:
         """Return the partitions that need a mark before `places` are begun."""
@@ -262,6 +276,14 @@ class Watch:
             return True
         self._tries_left -= 1
         return self._tries_left >= 0
+
+
+def _see_ours(suspect: Record, *, marked: bool) -> None:
+    """Leave a suspect that the broker has no mark of to the next owner of its partition. Raises GivenBackError."""
+    if not marked:
+        suspect.wait_until_given_back()  # what comes behind it waits as well: nothing may overtake it
+    if not suspect.held:
+        raise GivenBackError
 
 
 def _place(record: Record) -> Place:

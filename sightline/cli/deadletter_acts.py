@@ -96,6 +96,9 @@ def purge(
     *,
     chosen: Chosen,
     yes: Yes = False,
+    no_object_sink: Annotated[
+        bool, typer.Option("--no-object-sink", help="None runs, nor ever will: wait for none to have stored the bytes.")
+    ] = False,
     actor: Actor = None,
     dry_run: DryRun = False,
     timeout_s: Timeout = _TIMEOUT_S,
@@ -117,7 +120,11 @@ def purge(
     count = sum(map(len, wanted.values()))
     if count:
         confirm(f"Purge {count} dead letters for good?", yes=yes)
-    handled = (one for name, ids in wanted.items() for one in purge_letters(services, limits, name, ids))
+    handled = (
+        one
+        for name, ids in wanted.items()
+        for one in purge_letters(services, limits, name, ids, object_sink=not no_object_sink)
+    )
     report(chain(map(Handled, missing), handled), as_json=as_json)
 
 

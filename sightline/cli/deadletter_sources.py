@@ -104,8 +104,13 @@ class TopicSource:
         return (row for row in self._rows() if _matches(row, wanted))
 
     def _rows(self) -> Iterator[Row]:
+        """Yield each dead letter once: a worker that was killed may have sent it twice."""
+        seen = set()
         for record in read_to_end(self._settings, self._topic, Edge.BEGINNING, timeout_s=self._timeout_s):
-            yield read_dead_letter(_sink_record(record)).columns
+            row = read_dead_letter(_sink_record(record)).columns
+            if row["dl_id"] not in seen:
+                seen.add(row["dl_id"])
+                yield row
 
 
 def original_value(row: Row, settings: Settings, timeout_s: float) -> bytes | None:

@@ -1,6 +1,8 @@
 """`sightline replay promote`: let what a replay says take the place of the live results."""
 
+import time
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,17 +17,21 @@ from sightline.cli.output import print_json, print_line, print_note
 from sightline.cli.replay_start import Id
 from sightline.cli.replay_status import facts_of
 from sightline.cli.replay_store import find_replay, open_book
+from sightline.cli.replay_worker import GROUP_PROCESS
 from sightline.cli.start import start
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.database import database_engine
+from sightline.runtime.kafka import make_admin
 from sightline.runtime.settings import Settings
 from sinks.postgres.replay_results import replayed_pairs
 from sinks.postgres.replays import PUBLISHED, ReplayBook, ReplayRow
 from streams.publish import FramePublisher
 from streams.read import check_topic
+from streams.replay.limiter import GroupLag
 from streams.replay.promote import Promotion, promoted
 
 _QUERY_S: Final = 3600
+_LOOK_S: Final = 0.05
 
 
 def promote(
@@ -61,7 +67,7 @@ def promote_replay(
     book = open_book(settings)
     row = find_replay(book, replay_id)
     if not partial:
-        _insist_on_all(book, row)
+        _insist_on_all(book, row, settings, timeout_s)
     check_topic(settings.kafka, topics.results(row.pipeline), timeout_s=timeout_s)
     promoted_at = book.promote(replay_id, SystemClock().now())
     engine = database_engine(
@@ -85,11 +91,35 @@ def promote_replay(
     }  # fmt: skip
 
 
-def _insist_on_all(book: ReplayBook, row: ReplayRow) -> None:
+def _insist_on_all(book: ReplayBook, row: ReplayRow, settings: Settings, timeout_s: float) -> None:
+    """See that nothing is on its way: each frame sent has its answer, or, as with one sent twice, nothing is unread."""
     facts = facts_of(book, row)
     if row.state != PUBLISHED:
         raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, f"is {row.state}; --partial promotes what there is")
-    if facts["answered"] < facts["published"]:
+    if facts["answered"] < facts["published"] and not _all_is_read(row.pipeline, settings, timeout_s):
         left = facts["published"] - facts["answered"]
         reason = f"{left} frames have no answer yet; --partial promotes what there is"
         raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, reason)
+
+
+def _all_is_read(pipeline: str, settings: Settings, timeout_s: float) -> bool:
+    """Tell whether workers have answered all that was sent, and then the sink has stored all that they said."""
+    sink = topics.group("sink-postgres", pipeline)
+    return all(
+        _lag(group, topic, settings, timeout_s) == 0
+        for group, topic in (
+            (topics.group(GROUP_PROCESS, pipeline), topics.frames_replay(pipeline)),
+            (sink, topics.results_replay(pipeline)),
+            (sink, topics.dead_letters(pipeline)),
+        )
+    )
+
+
+def _lag(group: str, topic: str, settings: Settings, timeout_s: float) -> int | None:
+    """Return how far a group is behind, or None where the broker does not say in time."""
+    partitions, clock = check_topic(settings.kafka, topic, timeout_s=timeout_s), SystemClock()
+    lag = GroupLag(partial(make_admin, settings.kafka), group, topic, partitions, clock, unread=True)
+    deadline = clock.monotonic() + timeout_s
+    while (found := lag.lag()) is None and clock.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    return found

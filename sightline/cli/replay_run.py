@@ -104,7 +104,8 @@ def _walk(row: ReplayRow, settings: Settings, timeout_s: float, left: dict[int, 
     selection = Selection.model_validate(row.selection)
     rows = open_rows(settings)
     places = read_places(rows, selection, row.created_at)
-    task = Task(selection, selection.rows(row.created_at), places, left)
+    held_from = {int(number): low for number, low in row.plan["held_from"].items()}
+    task = Task(selection, row.created_at, places, left, held_from)
     return Walk(settings.kafka, rows, task, timeout_s=timeout_s)
 
 

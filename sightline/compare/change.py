@@ -9,6 +9,7 @@ from sightline.compare.pair import Pair, Side
 # On the scale of scores, 0 to 100: what makes a picture one of those that changed most.
 _ANSWER_WEIGHT: Final = 100.0
 _FULL: Final = 100.0
+_SHIFT_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,5 @@ def _moved(old: Side, new: Side, matching: Matching) -> float:
 
 
 def _shift(old: float | None, new: float | None) -> float | None:
-    return None if old is None or new is None else new - old
+    # Both come from decimals: a fall by just the points that are allowed must not be a little more for being binary.
+    return None if old is None or new is None else round(new - old, _SHIFT_DIGITS)

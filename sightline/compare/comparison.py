@@ -23,6 +23,7 @@ class Comparison:
         self.only_new: Counter[str] = Counter()
         self.skipped_old = 0
         self.skipped_new = 0
+        self._left_out = 0  # analysed on the old side, and skipped on the new one
         self._most = most
         self._heap: list[tuple[float, str, Change]] = []
 
@@ -32,6 +33,7 @@ class Comparison:
         skipped_new = pair.new is not None and pair.new.kind == SKIPPED
         self.skipped_old += skipped_old
         self.skipped_new += skipped_new
+        self._left_out += skipped_new and pair.old is not None and not skipped_old
         if skipped_old or skipped_new:
             return
         if pair.old is None:
@@ -51,7 +53,7 @@ class Comparison:
     @property
     def missing_share(self) -> float:
         """Return the share of the old side's analysed frames that the new side has no answer for."""
-        missing = self.only_old.total() + self.skipped_new
+        missing = self.only_old.total() + self._left_out
         return share(missing, missing + self.frames)
 
     def most_changed(self) -> list[Change]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy import Connection, Engine, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from sightline.runtime.database import transaction
@@ -152,7 +152,7 @@ class ReplayBook:
         return first
 
     def answered(self, replay_id: str) -> Answered:
-        """Count what came of a replay's frames."""
+        """Count what came of a replay's frames: each once, as it stands."""
         made, failed = results.c, dead_letters.c
         apart = (made.replay_id == replay_id) & made.supersedes.is_(None)
         rows = select(
@@ -161,7 +161,11 @@ class ReplayBook:
             func.min(made.processed_at),
             func.max(made.processed_at),
         ).where(apart)
-        letters = select(func.count()).where(failed.replay_id == replay_id)
+        letters = select(func.count()).where(
+            failed.replay_id == replay_id,
+            failed.state.not_in(("redriven", "resolved")),
+            ~exists().where(apart, made.frame_id == failed.frame_id),
+        )
         with transaction(self._engine) as connection:
             done, left_out, first, last = connection.execute(rows).one()
             return Answered(done, left_out, connection.execute(letters).scalar_one(), first, last)

@@ -111,7 +111,7 @@ def _answered(entries: Sequence[ResultEntry | AlertEntry]) -> Iterator[Origin]:
     for entry in entries:
         if entry.place is not None:
             yield entry.place
-        if isinstance(entry, ResultEntry) and entry.result.get("variant", "live") == "live":
+        if isinstance(entry, ResultEntry) and entry.settles:
             origin = entry.result.get("origin")
             if origin is not None:
                 yield Origin(origin["topic"], origin["partition"], origin["offset"])

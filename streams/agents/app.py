@@ -177,9 +177,10 @@ class Agents:
         return {(place.topic, place.partition) for place in self._app.consumer.assignment()}
 
     async def positions(self, places: Collection[Place]) -> dict[Place, int]:
-        """Return how far those of `places` are fetched of which no record waits for its agent; may be behind.
+        """Return how far those of `places` are fetched of which no record is with its agent; may be behind.
 
-        Raises OutageError when the consumer does not answer.
+        Records that wait for their agent may lie before a position: the library does not say which do. Raises
+        OutageError when the consumer does not answer.
         """
         waiting = {(message.topic, message.partition) for message in self._app.consumer.unacked}
         try:

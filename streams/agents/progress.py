@@ -12,19 +12,29 @@ class Progress:
     """Positions (the next offset wanted) of every partition, against the ends that the broker told at a moment.
 
     A partition that is read to such an end is known up to the moment of asking; one that is not, up to its last
-    record. Where only transaction markers are left before the end, whoever reads says so by `read_on`.
+    record. Where only transaction markers are left before the end, whoever reads says so by `read_on`; should a record
+    come after all, it is taken: it may have waited for its agent.
     """
 
     positions: dict[Place, int]
     _asked_ms: int | None = None
     _ends: Mapping[Place, int] = field(default_factory=dict)
     _last_ms: dict[Place, int] = field(default_factory=dict)
+    _taken: dict[Place, int] = field(init=False)  # behind the last record that was seen
+
+    def __post_init__(self) -> None:
+        self._taken = dict(self.positions)
+
+    def wants(self, place: Place, offset: int) -> bool:
+        """Tell whether a record was not seen yet, and its partition is expected."""
+        return offset >= self._taken.get(place, offset + 1)
 
     def take(self, place: Place, offset: int, at_ms: int) -> bool:
         """Note a record; False for one that was seen already, or of a partition that is not expected."""
-        if offset < self.positions.get(place, offset + 1):
+        if not self.wants(place, offset):
             return False
-        self.positions[place] = offset + 1
+        self._taken[place] = offset + 1
+        self.read_on(place, offset + 1)
         self._last_ms[place] = max(at_ms, self._last_ms.get(place, 0))
         return True
 

@@ -42,21 +42,24 @@ class Episodes:
         self._said: dict[tuple[str, str], int] = {}
         self._script: list[tuple[int, int, tuple[str, str], Alert]] = []
 
-    def restore(self, alert: Alert) -> None:
-        """Take in an alert that is on the topic already. Those of others, or of another form, are left alone."""
+    def restore(self, alert: Alert, appended_ms: int) -> None:
+        """Take in an alert that is on the topic already. Those of others, or of another form, are left alone.
+
+        It was said when the topic took it at the latest: a clock that was ahead must not silence its subject.
+        """
         if alert.pipeline != self._pipeline or _state(alert) not in {STATE_FIRING, STATE_RESOLVED}:
             return
         key = (alert.rule, alert.source.removeprefix(self._pipeline).removeprefix("|"))
-        at_ms = milliseconds(alert.raised_at)
+        at_ms = min(milliseconds(alert.raised_at), appended_ms)
         self._said[key] = max(at_ms, self._said.get(key, 0))
         heapq.heappush(self._script, (at_ms, len(self._script), key, alert))
 
     def play_back(self, before_ms: int) -> None:
         """Let what was said before a moment be so again; a repeat changes nothing."""
         while self._script and self._script[0][0] < before_ms:
-            at_ms, _, key, alert = heapq.heappop(self._script)
+            _, _, key, alert = heapq.heappop(self._script)
             if _state(alert) == STATE_FIRING:
-                self._on[key] = Episode(at_ms, alert.severity, alert.facts or {})
+                self._on[key] = Episode(milliseconds(alert.raised_at), alert.severity, alert.facts or {})
             else:
                 self._on.pop(key, None)
 

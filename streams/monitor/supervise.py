@@ -4,7 +4,8 @@ In this order, each time:
 
 1. wait until every alert raised before is acknowledged: the topic is what the next step goes by;
 2. read `alerts`: what is on, and what was said last about whom;
-3. read results and dead letters of the windows' length and `catch_up_s` before, and judge them on the way;
+3. read results and dead letters of the windows' length and `catch_up_s` before, and judge them on the way; while the
+   broker's clock is far ahead of ours, nothing is judged;
 4. let the group begin where that ended, which fails while another monitor of this pipeline is in it;
 5. start the Faust app, and judge whenever everything up to a later moment has been read (`streams.agents.rounds`).
 """
@@ -35,6 +36,7 @@ _ADVANCE_EVERY: Final = 1000
 # Records that wait in each agent's queue. With 8, pausing and resuming partitions held results to 400 a second.
 _BUFFERED_RESULTS: Final = 256
 _BUFFERED_DEAD_LETTERS: Final = 16  # they may have 18 MB each
+CLOCKS_APART_MS: Final = 30_000
 
 
 class Monitor(Rounds):
@@ -95,8 +97,12 @@ class Monitor(Rounds):
         self.turn()
         if isinstance(read, PartitionEnd):
             watch.progress.read_on((read.topic, read.partition), read.offset)
-        else:
-            watch.take(read, self.now_ms())
+            return
+        now_ms = self.now_ms()
+        if read.dated and read.timestamp_ms > now_ms + CLOCKS_APART_MS:
+            ahead_s = (read.timestamp_ms - now_ms) / 1000
+            raise OutageError("clock", f"records of {read.topic} are {ahead_s:.0f} s ahead of this machine's clock")
+        watch.take(read, now_ms)
 
     def _episodes(self) -> Episodes:
         episodes = Episodes(self._pipeline, self._settings)
@@ -105,7 +111,7 @@ class Monitor(Rounds):
             rule = (record.key or b"").decode("utf-8", "replace").partition("|")[0]
             if rule in NAMES:  # also those that are off now: what they began is given up one day
                 try:
-                    episodes.restore(Alert.model_validate_json(record.value or b""))
+                    episodes.restore(Alert.model_validate_json(record.value or b""), record.timestamp_ms)
                 except ValidationError:
                     _log.warning("alert cannot be read", partition=record.partition, offset=record.offset)
         return episodes

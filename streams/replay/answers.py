@@ -13,6 +13,6 @@ def of_replay(success: Success, replayed: Replayed) -> Success:
     changed = {
         "result_id": result_id(result.frame_id, result.pipeline, replayed.replay_id, result.variant),
         "replay_id": replayed.replay_id,
-        "archived": True if replayed.frame_id is not None else None,
+        "archived": True if replayed.archived else None,
     }
     return replace(success, result=result.model_copy(update=changed), shadow=None)

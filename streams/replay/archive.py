@@ -28,6 +28,7 @@ class Restored:
     frame_id: str | None
     headers_lost: bool
     metadata: dict[str, str | int | float] | None = None
+    original: bool = False
 
 
 class Archive:
@@ -55,8 +56,12 @@ class Archive:
         if known.original:
             headers = _headers(known)
             timed = known.headers_lost or any(name == "ce_time" for name, _ in headers)
+            if not timed and known.captured_at is not None:  # it was taken from its arrival
+                timestamp_ms = round(known.captured_at.timestamp() * _MS)
             frame_id = None if timed else known.frame_id
-            return Restored(known.message_key, value, headers, timestamp_ms, frame_id, known.headers_lost)
+            return Restored(
+                known.message_key, value, headers, timestamp_ms, frame_id, known.headers_lost, original=True
+            )
         return self._made(known, value or b"", timestamp_ms)
 
     def _made(self, known: KnownFrame, value: bytes, timestamp_ms: int) -> Restored:

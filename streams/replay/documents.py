@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from pydantic import ValidationError
 
-from schemas.errors import Code, InputError, Stage, UnclearError
+from schemas.errors import Code, InputError, OutageError, Stage, UnclearError
 from schemas.replay import Overrides, OverridesReference, overrides_digest
 from sightline.runtime.objectstore import ObjectNotFoundError, ObjectStore, ObjectTooLargeError
 
@@ -84,4 +84,4 @@ def _get(store: ObjectStore, key: str) -> bytes | None:
             raise invalid("the overrides are larger than they can be") from None
         except UnclearError:
             continue
-    raise invalid(f"the overrides could not be read in {_TRIES} tries")
+    raise OutageError("objects", f"the overrides could not be read in {_TRIES} tries")

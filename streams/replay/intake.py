@@ -170,7 +170,7 @@ class _Reading:
     def take_now(self, record: TopicRecord, now_ms: int) -> None:
         """Write down a command, unless it is. Blocks. Raises OutageError."""
         place = (record.topic, record.partition)
-        if record.offset >= self.progress.positions.get(place, record.offset + 1):
+        if self.progress.wants(place, record.offset):
             self._write_down(record)
             self.progress.take(place, record.offset, min(record.timestamp_ms, now_ms))
 

@@ -55,12 +55,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan; `windows` by partition, their ends exclusive."""
+    """A plan; by partition `windows`, their ends exclusive, and the first offset that the topic held."""
 
     selection: Selection
     planned_at: datetime
     windows: Mapping[int, tuple[int, int]]
     counts: Counts
+    held_from: Mapping[int, int]
     estimate: Estimate = field(default_factory=lambda: Estimate(None, "nothing to send"))
 
     def facts(self) -> dict[str, Any]:
@@ -72,6 +73,7 @@ class Plan:
             "bytes": self.counts.bytes,
             **asdict(self.counts),
             "windows": windows,
+            "held_from": {str(number): low for number, low in self.held_from.items()},
             "seconds": None if seconds is None else round(seconds, 1),
             "seconds_because": self.estimate.because,
         }
@@ -95,14 +97,15 @@ class Planner:
         """Fix the windows and count what lies in them. Raises OutageError, ConfigurationError."""
         marks = read_marks(self._settings, selection, timeout_s=self._timeout_s)
         places = read_places(self._rows, selection, now)
-        earliest = self._rows.earliest(selection.rows(now)) if selection.archive else {}
+        earliest = self._rows.earliest(selection.rows(now, by_answer=True)) if selection.archive else {}
         windows = fix_windows(selection, marks, places, earliest)
-        counts = self._count(Task(selection, selection.rows(now), places, windows))
+        held_from = {number: mark.low for number, mark in marks.items()}
+        counts = self._count(Task(selection, now, places, windows, held_from))
         counts.unknown_ids = len(unknown_frame_ids(selection, places))
         if places is None and not selection.by_content:
             gone = sum(max(min(marks[number].low, end) - begin, 0) for number, (begin, end) in windows.items())
             counts.unknown_offsets = max(gone - counts.archived_frames - counts.missing_frames, 0)
-        return Plan(selection, now, windows, counts, self.estimate(selection.pipeline))
+        return Plan(selection, now, windows, counts, held_from, self.estimate(selection.pipeline))
 
     def estimate(self, pipeline: str) -> Estimate:
         """Say how fast frames will be answered, from what was measured before."""

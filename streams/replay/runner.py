@@ -168,6 +168,7 @@ class Runner:
             restored.frame_id,
             restored.headers_lost,
             restored.metadata,
+            restored.original,
         )
         headers = [*restored.headers, *replay_headers(replayed)]
         return Message(self._topic, restored.key, restored.value, headers)

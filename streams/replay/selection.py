@@ -31,8 +31,11 @@ class Selection(ReplaySelection):
         """Tell whether what the records say of themselves narrows."""
         return bool(self.cameras or self.captured_from or self.captured_to)
 
-    def rows(self, before: datetime) -> FrameFilter:
-        """Return the filter for rows; those stored after `before` do not count, so that a plan stays what it is."""
+    def rows(self, before: datetime, *, by_answer: bool) -> FrameFilter:
+        """Return the filter for rows; those stored after `before` do not count, so that a plan stays what it is.
+
+        `by_answer`: arrival is taken from when a frame was answered, as where no offsets tell it.
+        """
         return FrameFilter(
             pipeline=self.pipeline,
             topic=topics.frames(self.pipeline),
@@ -42,8 +45,8 @@ class Selection(ReplaySelection):
             codes=self.codes,
             captured_from=self.captured_from,
             captured_to=self.captured_to,
-            answered_from=self.arrived_from,
-            answered_to=self.arrived_to,
+            answered_from=self.arrived_from if by_answer else None,
+            answered_to=self.arrived_to if by_answer else None,
             verdict=self.verdict,
             score_from=self.score_from,
             score_to=self.score_to,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -11,7 +12,7 @@ from schemas import topics
 from schemas.errors import OutageError
 from sightline.runtime.kafka import SERVICE, make_reader, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
-from sinks.postgres.replay_frames import FrameFilter, FrameRows, KnownFrame
+from sinks.postgres.replay_frames import FrameRows, KnownFrame
 from streams.read import TopicRecord, at_end, is_record, topic_record
 from streams.replay.selection import Selection
 from streams.replay.windows import Places
@@ -24,7 +25,7 @@ _ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A frame that is wanted: its record, or what is known of one that the topic has no more."""
+    """A frame that is wanted: its record, or what is known of one that the topic has no more; neither: it is gone."""
 
     partition: int
     offset: int
@@ -50,12 +51,17 @@ Step = Found | Reached | Idle
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to go over: the window of each partition that is left, its end exclusive."""
+    """What to go over: the window of each partition that is left, its end exclusive.
+
+    `held_from`: the first offset that each partition held when that was planned. From there on offsets say what arrived
+    when; before it rows do, of which those stored after `planned_at` do not count.
+    """
 
     selection: Selection
-    rows: FrameFilter
+    planned_at: datetime
     places: Places | None
     windows: Mapping[int, tuple[int, int]]
+    held_from: Mapping[int, int]
 
 
 class Walk:
@@ -91,10 +97,13 @@ class Walk:
 
     def _kept(self, partition: int, begin: int, end: int) -> Iterator[Step]:
         """Yield what rows know of a range that the topic has no more."""
+        selection, held_from = self._task.selection, self._task.held_from[partition]
         while begin < end:
-            until = min(begin + _ROWS, end)
-            for known in self._rows.known(self._task.rows, partition, begin, until):
-                yield Found(partition, known.offset, known=known)
+            by_answer = begin < held_from
+            until = min(begin + _ROWS, end, held_from if by_answer else end)
+            wanted = selection.rows(self._task.planned_at, by_answer=by_answer)
+            for known in self._rows.known(wanted, partition, begin, until):
+                yield Found(partition, known.offset, known=known if selection.archive else None)
             yield Reached(partition, until)
             begin = until
 

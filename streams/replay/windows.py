@@ -71,12 +71,15 @@ def _at(
 
 
 def read_places(rows: FrameRows, selection: Selection, before: datetime) -> Places | None:
-    """Return the frames that rows choose, or None where the records themselves say who is meant. Blocks."""
+    """Return the frames that rows choose, or None where the records themselves say who is meant. Blocks.
+
+    Whenever they were answered: the windows say when they arrived.
+    """
     if not selection.by_rows:
         return None
     offsets: dict[int, set[int]] = {}
     frame_ids: set[str] = set()
-    for partition, offset, frame_id in rows.places(selection.rows(before)):
+    for partition, offset, frame_id in rows.places(selection.rows(before, by_answer=False)):
         offsets.setdefault(partition, set()).add(offset)
         if frame_id is not None:
             frame_ids.add(frame_id)

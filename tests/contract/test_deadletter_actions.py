@@ -25,6 +25,7 @@ from sinks.postgres.deadletter_actions import (
 )
 from sinks.postgres.deadletter_stats import choose_dead_letters, count_dead_letters
 from sinks.postgres.reader import DeadLetterFilter, list_dead_letters
+from sinks.postgres.replays import ReplayBook
 from sinks.postgres.sink import PostgresSink
 from sinks.protocol import SinkRecord
 from tests.unit.sinks.samples import NOW, SOURCE, dead_letter_record, make_result, result_record
@@ -136,7 +137,8 @@ def test_a_result_of_the_record_that_was_sent_resolves_it(engine: Engine, sink: 
     redrive(engine, second, 901)
     shadow = make_result(1, origin=OriginReference(topic=FRAMES, partition=0, offset=900), variant="shadow")
     elsewhere = make_result(2, origin=OriginReference(topic=FRAMES, partition=1, offset=900))
-    store(sink, result_record(shadow), result_record(elsewhere))
+    replayed = make_result(4, origin=OriginReference(topic=FRAMES, partition=0, offset=900), replay_id="r1")
+    store(sink, result_record(shadow), result_record(elsewhere), result_record(replayed))
     assert states(engine) == ["redriven", "redriven"]
     store(sink, result_record(make_result(3, origin=OriginReference(topic=FRAMES, partition=0, offset=900))))
     assert states(engine) == ["resolved", "redriven"]
@@ -149,6 +151,18 @@ def test_a_result_that_is_quicker_than_the_command_resolves_it_for_good(engine: 
     store(sink, result_record(make_result(1, origin=OriginReference(topic=FRAMES, partition=0, offset=900))))
     assert states(engine) == ["resolved"]
     end_actions(engine, "b1", Outcome.DONE)
+    assert states(engine) == ["resolved"]
+
+
+def test_one_that_was_parked_is_resolved_by_a_result_that_is_quicker_too(engine: Engine, sink: PostgresSink) -> None:
+    [dl_id] = letters(engine, sink)
+    begin(engine, "b1", dl_id, action=Action.PARK)
+    end_actions(engine, "b1", Outcome.DONE)
+    assert begin_actions(engine, "b2", "anna", [Intent(dl_id, Action.REDRIVE, FRAMES)], ("parked",)) == {dl_id}
+    place_actions(engine, "b2", {dl_id: Origin(FRAMES, 0, 900)})
+    store(sink, result_record(make_result(1, origin=OriginReference(topic=FRAMES, partition=0, offset=900))))
+    assert states(engine) == ["resolved"]
+    end_actions(engine, "b2", Outcome.DONE)
     assert states(engine) == ["resolved"]
 
 
@@ -249,3 +263,14 @@ def test_counts_by_day_code_stage_and_source(engine: Engine, sink: PostgresSink)
         (day, "picture_corrupt", "inspect", SOURCE, 1, {"open": 1}),
         (date(2026, 11, 20), "picture_corrupt", "decode", SOURCE, 1, {"open": 1}),
     ]
+
+
+def test_a_replays_frame_counts_once_as_it_stands(engine: Engine, sink: PostgresSink) -> None:
+    store(sink, result_record(make_result(0, replay_id="r")))
+    for number in range(3):
+        letters(engine, sink, number + 1, frame_id=make_result(number).frame_id, topic="frames.civic.replay")
+    query(engine, "UPDATE dead_letters SET replay_id = 'r' RETURNING 1")
+    counted = ReplayBook(engine).answered("r")
+    assert (counted.results, counted.dead_letters, counted.total) == (1, 2, 3)  # 0 has its answer after all
+    query(engine, "UPDATE dead_letters SET state = 'redriven' WHERE dl_offset = 1 RETURNING 1")
+    assert ReplayBook(engine).answered("r").total == 2

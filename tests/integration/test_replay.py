@@ -18,6 +18,7 @@ from streams.replay.plan import Plan, Planner
 from streams.replay.selection import Selection
 from tests.integration.planner import OtherSystem
 from tests.integration.replaying import BROKEN, FRAMES, GOOD, Replaying, make_replaying, photos, rows
+from tests.pictures import headers, jpeg
 from tests.services import S3, Kafka, Postgres
 from tests.world import World, wait_for
 
@@ -153,6 +154,12 @@ def test_frames_are_chosen_in_every_way(replaying: Replaying) -> None:
         (0, {"verdict": "accepted", "captured_to": captured_at - timedelta(days=1)}),
     ):
         assert _plan(world, **chosen).counts.frames == expected, chosen
+    # By their arrival, although all of them were answered later.
+    frames = world.read(topics.frames(world.pipeline))
+    (arrived_ms,) = [one.timestamp()[1] for one in frames if (one.partition(), one.offset()) == (partition, offset)]
+    arrived = datetime.fromtimestamp(arrived_ms / 1000, UTC)
+    by_arrival = {"arrived_from": arrived, "arrived_to": arrived + timedelta(milliseconds=1)}
+    assert _plan(world, frame_ids=[frame_id], **by_arrival).counts.frames == 1
 
 
 def test_commands_are_carried_out_once_whatever_happens(replaying: Replaying) -> None:
@@ -221,7 +228,7 @@ def _oddities(other: OtherSystem) -> None:
 
 
 def test_what_retention_took_comes_from_kept_pictures(replaying: Replaying) -> None:
-    """It stands last: from here on the topic is empty."""
+    """It stands behind those that want all frames: from here on the topic has few."""
     world = replaying.world
     replaying.answer_replays()
     world.wait_until_settled()
@@ -244,6 +251,21 @@ def test_what_retention_took_comes_from_kept_pictures(replaying: Replaying) -> N
     marked = world.sql("SELECT count(*) FROM results WHERE replay_id = 'old' AND (body->>'archived')::boolean")
     assert marked[0][0] == GOOD - 1
     assert _plan(world, archive=False).counts.frames == 10
+
+
+def test_a_frame_that_a_camera_sent_twice_has_one_answer_and_holds_up_no_promotion(replaying: Replaying) -> None:
+    world = replaying.world
+    replaying.answer_replays()
+    told = headers("again", "/cameras/again", captured_at=datetime(2026, 3, 1, tzinfo=UTC))
+    world.publish([(jpeg(77, 800, 640), told)] * 2)
+    world.wait_until_settled()
+    arguments = (world.pipeline, "--id", "again", "--camera", "/cameras/again", "--set", "quality.pass_score=100")
+    assert replaying.replay("start", *arguments)["published"] == 2
+    replaying.answered("again", 1)
+    world.wait_until_settled()
+    assert replaying.replay("promote", "again")["promoted"] == 1
+    settled = "SELECT count(*) FROM current_results WHERE source = '/cameras/again' AND replay_id = 'again'"
+    wait_for(lambda: world.sql(settled)[0][0] == 1, 30, "the promoted result in the view")
 
 
 def _plan(world: World, **chosen: Any) -> Plan:

@@ -39,6 +39,7 @@ def test_a_score_may_fall_by_what_is_allowed() -> None:
     old, new = result(verdict="accepted", score=90.0), result(verdict="accepted", score=88.5)
     assert change(old, new).worse
     assert not change(old, new, Rules(score_drop=1.5)).worse
+    assert not change(result(score=16.1), result(score=15.1), Rules(score_drop=1.0)).worse
 
 
 def test_a_label_that_changed_has_no_shift_of_probability() -> None:
@@ -77,11 +78,12 @@ def test_copies_frames_on_one_side_and_skipped_ones_stand_apart() -> None:
         pair(None, result(4)),
         pair(result(5), result(5, **skipped)),
         pair(result(6, **skipped), result(6)),
+        pair(result(7, **skipped), result(7, **skipped)),
     ])  # fmt: skip
     assert (comparison.originals.frames, comparison.copies.frames, comparison.frames) == (1, 1, 2)
     assert (comparison.originals.answers_changed, comparison.copies.answers_changed) == (0, 1)
     assert (comparison.only_old.total(), comparison.only_new.total()) == (1, 1)
-    assert (comparison.skipped_old, comparison.skipped_new) == (1, 1)
+    assert (comparison.skipped_old, comparison.skipped_new) == (2, 2)
     # 3 and 5 have no new answer, of 1, 2, 3 and 5.
     assert comparison.missing_share == 0.5
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from schemas.deadletter import Failed, dead_letter_message, parse_dead_letter
@@ -24,6 +26,14 @@ ORIGINAL: Headers = [("ce_id", b"1"), ("x", None), ("x", b""), ("ce_source", b"\
 
 def test_a_block_is_read_as_it_was_written_and_the_original_is_left() -> None:
     assert split_replay([*ORIGINAL, *replay_headers(BLOCK)]) == (ORIGINAL, BLOCK)
+
+
+@pytest.mark.parametrize("original", [True, False])
+def test_a_forced_id_is_that_of_a_copy_unless_the_block_says_otherwise(*, original: bool) -> None:
+    block = replace(BLOCK, frame_id="01234567-89ab-8def-8123-456789abcdef", original=original)
+    assert split_replay(replay_headers(block)) == ([], block)
+    assert block.archived is not original
+    assert not BLOCK.archived
 
 
 def test_the_last_block_counts_and_headers_added_later_are_the_originals() -> None:

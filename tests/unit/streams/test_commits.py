@@ -13,6 +13,7 @@ from schemas.errors import OutageError
 from sightline.runtime.inhand import InHand
 from sightline.runtime.life import Life
 from streams.commits import Committer
+from streams.commits_by_transaction import TransactionalCommitter
 from streams.suspicion import Mark, parse_mark
 from streams.tracker import Record, Tracker
 from streams.watch import Watch
@@ -66,7 +67,9 @@ class Desk:
         return bool(self.committer._requests)
 
     @contextmanager
-    def asking(self, *, refused: bool = False, wanted: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    def asking(
+        self, *, refused: bool = False, dismissed: bool = False, wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[None]:
         """Ask for a mark in another thread; at the end of the block it is let go, with an outage where `refused`."""
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(self.committer.mark_now, [(TOPIC, 0)], wanted)
@@ -78,7 +81,7 @@ class Desk:
                 self.committer.dismiss()
                 raise
             with pytest.raises(OutageError) if refused else nullcontext():
-                asking.result(20)
+                assert asking.result(20) is not dismissed
 
 
 def test_a_partition_is_marked_when_it_is_assigned_and_cleared_when_it_is_given_up() -> None:
@@ -197,12 +200,12 @@ def test_while_a_transaction_commits_marks_wait_their_turn() -> None:
 def test_who_waits_for_a_mark_is_let_go_when_partitions_are_taken_away(*, sent: bool) -> None:
     desk = Desk()
     desk.take(1)
-    with desk.asking():
+    with desk.asking(dismissed=True):
         if sent:
             desk.committer.answer(desk.consumer, 0)
         desk.committer.dismiss()
     before = len(desk.client.commits)
-    desk.committer.mark_now([(TOPIC, 0)], lambda: True)  # returns at once
+    assert not desk.committer.mark_now([(TOPIC, 0)], lambda: True)  # returns at once
     assert len(desk.client.commits) == before
 
 
@@ -227,6 +230,22 @@ def test_an_answer_is_not_waited_for_when_the_partitions_are_lost() -> None:
     assert not desk.committer.sending.locked()
     assert len(desk.client.commits) == 2
     desk.poll()
+
+
+def test_a_transaction_that_waits_for_a_mark_has_its_answer_awaited() -> None:
+    desk = Desk()
+    committer = TransactionalCommitter("group", desk.tracker, desk.watch)
+    committer.cover(desk.consumer, desk.take(20), 0)
+    assert not committer.answer_awaited()
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(committer.begin_sending)
+        while not committer.answer_awaited():
+            time.sleep(0.005)
+        assert not beginning.done()
+        committer.on_commit(None, desk.client.unanswered.pop())
+        beginning.result(20)
+    assert committer.sending.locked()
+    assert not committer.answer_awaited()
 
 
 def test_without_a_watch_nothing_stands_beside_an_offset() -> None:

@@ -149,7 +149,11 @@ class Handler:
 
 @contextmanager
 def running(
-    monkeypatch: pytest.MonkeyPatch, client: Client, *, inflight_bytes: int = 1
+    monkeypatch: pytest.MonkeyPatch,
+    client: Client,
+    *,
+    inflight_bytes: int = 1,
+    allowance: Callable[[], int] | None = None,
 ) -> Iterator[tuple[Loop[None], Handler]]:
     def make(*_: object, on_commit: Callable[..., None], **__: object) -> Client:
         client.on_commit = on_commit
@@ -161,7 +165,7 @@ def running(
     handler = Handler(watch)
     limits = BatchLimits(records=1, size_bytes=1, wait_s=0.01, inflight_bytes=inflight_bytes, threads=1)
     alarm = cast("Alarm", SimpleNamespace(blocked=None, lost=None))
-    loop = Loop(KafkaSettings(), "g", [TOPIC], handler, alarm, limits, SystemClock(), Faults(None), watch=watch)
+    loop = Loop(KafkaSettings(), "g", [TOPIC], handler, alarm, limits, SystemClock(), Faults(None), allowance, watch)
     with ThreadPoolExecutor(1) as pool:
         ran = pool.submit(loop.run)
         try:
@@ -208,6 +212,15 @@ def test_with_room_for_one_record_each_is_begun_in_order(monkeypatch: pytest.Mon
     with running(monkeypatch, client) as (_, handler):
         wait_for(lambda: len(handler.begun) == 30)
     assert handler.begun == list(range(30))
+
+
+def test_none_comes_along_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(5)
+    with running(monkeypatch, client, allowance=lambda: len(client.waiting) == 5) as (loop, handler):
+        wait_for(lambda: client.paused)
+        polls = client.polls
+        wait_for(lambda: client.polls > polls + 20)
+        assert (loop.in_hand(), handler.begun) == (1, [])
 
 
 def test_a_commit_without_an_answer_for_long_is_no_good_life(monkeypatch: pytest.MonkeyPatch) -> None:

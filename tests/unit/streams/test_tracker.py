@@ -54,16 +54,21 @@ def test_what_is_committed_is_not_committed_again_until_it_failed() -> None:
 def test_who_waits_for_earlier_records_is_let_go_when_they_are_finished_or_given_back() -> None:
     tracker, partition, _ = _tracker()
     one, two, three = (_take(partition, offset) for offset in (5, 6, 7))
-    one.wait_for_earlier()
+    one.wait_for_earlier(0)
+    two.wait_for_earlier(0.01)
     with ThreadPoolExecutor(2) as pool:
-        second, third = pool.submit(two.wait_for_earlier), pool.submit(three.wait_for_earlier)
+        second, third = pool.submit(two.wait_for_earlier, 60), pool.submit(three.wait_for_earlier, 60)
         with pytest.raises(TimeoutError):
             second.result(0.05)
         one.finish()
         second.result(10)
         assert not third.done()
+        given_back = pool.submit(two.wait_until_given_back)
+        with pytest.raises(TimeoutError):
+            given_back.result(0.05)
         tracker.revoke("frames.x", 0)
         third.result(10)
+        given_back.result(10)
 
 
 def test_a_record_of_an_assignment_that_is_over_moves_nothing() -> None:

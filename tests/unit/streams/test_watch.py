@@ -13,6 +13,8 @@ from schemas.errors import Code, OutageError
 from sightline.runtime.deaths import Suspect
 from sightline.runtime.inhand import MOST_TOGETHER, InHand, Place
 from sightline.runtime.life import Life
+from streams import watch as module
+from streams.patience import GivenBackError
 from streams.tracker import Record, TrackedPartition, Tracker
 from streams.watch import Unwatched, Watch
 
@@ -28,15 +30,18 @@ class Desk:
         self.marks: list[str] = []
         self.wanted_after: list[bool] = []
         self.away = False
-        tracker = Tracker(lambda _: None)
-        self.partition: TrackedPartition = tracker.assign(TOPIC, 0)
+        self.leaving = False
+        self.tracker = Tracker(lambda _: None)
+        self.partition: TrackedPartition = self.tracker.assign(TOPIC, 0)
         self.watch.assigned([TopicPartition(TOPIC, 0, 0, metadata=text)], self)
 
-    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool] = lambda: True) -> None:
+    def mark_now(self, partitions: Iterable[tuple[str, int]], wanted: Callable[[], bool] = lambda: True) -> bool:
         assert list(partitions) == [(TOPIC, 0)]
         assert wanted()
         if self.away:
             raise OutageError("kafka", "away")
+        if self.leaving:
+            return False
         offset, position = self.partition.safe_offset(), self.partition.position
         assert offset is not None
         assert position is not None
@@ -44,6 +49,7 @@ class Desk:
         self.marks.append(text)
         self.watch.acknowledged([TopicPartition(TOPIC, 0, offset, metadata=text)])
         self.wanted_after.append(wanted())
+        return True
 
     def take(self, count: int) -> list[Record]:
         first = self.partition.position or 0
@@ -224,6 +230,38 @@ def test_a_suspect_waits_until_all_before_it_is_finished() -> None:
         before[0].finish()
         assert '"alone":2' in beginning.result(20)
     assert desk.partition.safe_offset() == 2
+
+
+def test_a_suspect_does_not_wait_for_ever_for_what_is_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_EARLIER_S", 0.05)
+    desk = Desk(_suspect(2))
+    _, suspect = desk.watch.split(desk.take(3))
+    with desk.watch.over(suspect):
+        assert '"alone":2' in desk.marks[-1]
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+def test_a_suspect_whose_partition_is_taken_away_is_left_to_the_next_owner(*, leaving: bool) -> None:
+    desk = Desk(_suspect(1))
+    (before,), suspect = desk.watch.split(desk.take(2))
+
+    def begin() -> None:
+        with desk.watch.over(suspect):
+            raise AssertionError
+
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(begin)
+        desk.leaving = leaving
+        if leaving:
+            before.finish()
+        with pytest.raises(TimeoutError):
+            beginning.result(0.05)
+        desk.tracker.revoke(TOPIC, 0)
+        desk.watch.dropped(TOPIC, 0)
+        with pytest.raises(GivenBackError):
+            beginning.result(20)
+    assert desk.marks == []
+    assert desk.in_hand() == []
 
 
 def test_whoever_is_blamed_is_named_with_the_reason() -> None:

@@ -56,3 +56,13 @@ def test_markers_before_the_end_are_read_on() -> None:
     assert progress.known_to_ms() == 1000
     progress.read_on(A, 1)
     assert progress.positions[A] == 2
+
+
+def test_a_record_that_was_taken_for_a_marker_is_taken_when_it_comes() -> None:
+    progress = _progress()
+    progress.read_on(A, 5)
+    assert progress.take(A, 3, 10)
+    assert not progress.take(A, 3, 10)
+    assert progress.positions[A] == 5
+    assert progress.take(A, 5, 11)
+    assert progress.positions[A] == 6

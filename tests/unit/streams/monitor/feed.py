@@ -7,6 +7,7 @@ from schemas.alert import Alert
 from sightline.runtime.settings import MonitorSettings
 from streams.monitor.episodes import Episodes
 from streams.monitor.judge import Judge
+from streams.monitor.moments import milliseconds
 from streams.monitor.observation import Kind, Observation
 from streams.monitor.state import span_ms
 
@@ -47,7 +48,7 @@ class Feed:
     def __init__(self, rules: MonitorSettings, said: Iterable[Alert] = (), judge_from_s: float = 0) -> None:
         self.episodes = Episodes(PIPELINE, rules)
         for alert in said:
-            self.episodes.restore(alert)
+            self.episodes.restore(alert, milliseconds(alert.raised_at))
         self.judge = Judge(rules, self.episodes, _at(judge_from_s))
         self.rules = rules
         self.alerts: list[Alert] = []

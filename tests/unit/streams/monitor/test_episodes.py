@@ -1,7 +1,7 @@
 from schemas.alert import Alert, make_alert
 from streams.monitor.episodes import Episodes
 from streams.monitor.findings import Finding, Verdict
-from streams.monitor.moments import moment
+from streams.monitor.moments import milliseconds, moment
 from tests.unit.streams.monitor.feed import PIPELINE, START_MS, settings
 
 RULE = "camera-silent"
@@ -10,7 +10,7 @@ RULE = "camera-silent"
 def _episodes(*restored: Alert) -> Episodes:
     episodes = Episodes(PIPELINE, settings(clear_after_s=10))
     for alert in restored:
-        episodes.restore(alert)
+        episodes.restore(alert, milliseconds(alert.raised_at) + 1)
     return episodes
 
 
@@ -71,6 +71,17 @@ def test_times_before_the_last_word_on_a_subject_are_settled() -> None:
     episodes = _episodes(_begun())
     assert episodes.settle(RULE, _finding(Verdict.BAD), START_MS - 5000) is None
     assert episodes.settle(RULE, _finding(Verdict.BAD, "/other"), START_MS - 5000) is not None
+
+
+def test_what_a_clock_that_was_ahead_said_silences_nobody() -> None:
+    ahead = _begun(START_MS + 8 * 3_600_000)
+    episodes = _episodes()
+    episodes.restore(ahead, START_MS)
+    episodes.play_back(START_MS + 1)
+    for second in (1, 12):
+        ended = episodes.settle(RULE, _finding(Verdict.GOOD), START_MS + second * 1000)
+    assert ended is not None
+    assert (ended.facts or {})["resolves"] == ahead.alert_id
 
 
 def test_alerts_of_others_are_left_alone() -> None:

@@ -40,12 +40,15 @@ class Records:
         frame_id: str | None = None,
         metadata: dict[str, str | int | float] | None = None,
         offset: int = 7,
+        original: bool = False,
     ) -> Record:
         """Take a frame of a replay; without `replay_id` it has no block."""
         block: Headers = []
         if replay_id is not None:
             origin = Origin("frames.civic", 0, offset)
-            block = replay_headers(Replayed(replay_id, origin, APPENDED_MS, overrides, frame_id, metadata=metadata))
+            block = replay_headers(
+                Replayed(replay_id, origin, APPENDED_MS, overrides, frame_id, metadata=metadata, original=original)
+            )
         partition = self._tracker.get(self._topic, 0)
         assert partition is not None
         self._next += 1

@@ -1,4 +1,5 @@
 import base64
+from datetime import timedelta
 from pathlib import Path
 
 from schemas.frame import INLINE_LIMIT_BYTES, Origin, parse_frame
@@ -33,6 +34,7 @@ def test_a_kept_picture_becomes_the_frame_that_it_was(tmp_path: Path) -> None:
     frame = parse_frame(restored.value, restored.headers, Origin("t", 0, 5), restored.timestamp_ms)
     assert (frame.event_id, frame.source, frame.captured_at, frame.value) == ("e5", "/c", NOW, b"picture")
     assert (restored.frame_id, restored.key, restored.timestamp_ms) == (FRAME_ID, b"/c", APPENDED_MS)
+    assert not restored.original
 
 
 def test_one_too_large_to_travel_inline_is_claimed(tmp_path: Path) -> None:
@@ -53,7 +55,10 @@ def test_a_dead_letters_original_has_its_own_headers_and_no_forced_id_where_it_s
     restored = Archive(store).restore(_letter())
     assert restored is not None
     assert (restored.key, restored.value, restored.headers) == (b"k", b"content", [("ce_id", b"\xff"), ("x", None)])
-    assert restored.frame_id == FRAME_ID
+    assert (restored.frame_id, restored.original) == (FRAME_ID, True)
+    came = Archive(store).restore(_letter(captured_at=NOW - timedelta(hours=1)))
+    assert came is not None
+    assert came.timestamp_ms == APPENDED_MS - 3_600_000
     timed = _letter(headers=[["ce_time", base64.b64encode(b"x").decode()]])
     restored = Archive(store).restore(timed)
     assert restored is not None

@@ -1,6 +1,7 @@
 """A worker's handler for replays: ids, overrides, cancellation, and what is broken."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import pytest
 
@@ -9,7 +10,7 @@ from processors.outcome import Context
 from processors.pipelines import load_builtin
 from schemas import topics
 from schemas.deadletter import parse_dead_letter
-from schemas.errors import ConfigurationError, InputError, OutageError
+from schemas.errors import ConfigurationError, InputError, OutageError, UnclearError
 from schemas.frame import Origin, parse_frame
 from schemas.headers import Headers
 from schemas.identity import result_id
@@ -18,6 +19,7 @@ from schemas.replay import Overrides, OverridesReference
 from schemas.result import Result
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.faults import Faults
+from sightline.runtime.objectstore import ObjectStore
 from streams.alerts import Alarm
 from streams.claims import Claims
 from streams.deadletters import DeadLetters
@@ -177,6 +179,8 @@ def test_a_kept_picture_has_the_frames_id_and_says_that_it_is_one() -> None:
     forced = "01234567-89ab-8def-8123-456789abcdef"
     (result,) = bench.work(bench.records.take(value, fields, frame_id=forced))
     assert (result.frame_id, result.archived) == (forced, True)
+    (_, result) = bench.work(bench.records.take(value, fields, frame_id=forced, original=True))
+    assert (result.frame_id, result.archived) == (forced, None)
 
 
 def test_frames_of_several_replays_in_one_batch_are_answered_each_by_its_overrides() -> None:
@@ -237,6 +241,21 @@ def test_an_outage_of_the_documents_is_waited_out() -> None:
         bench.handler.prepare([record])
     bench.table.outage = None
     assert [result.verdict for result in bench.work(record)] == ["rejected"]
+
+
+def test_a_document_store_that_gives_no_clear_answer_is_waited_out() -> None:
+    class Unclear:
+        def address(self, key: str) -> str:
+            return f"s3://bucket/{key}"
+
+        def put(self, *_: object) -> None: ...
+
+        def get(self, *_: object) -> bytes:
+            raise UnclearError("418")
+
+    documents = Documents(cast("ObjectStore", Unclear()), Table)
+    with pytest.raises(OutageError):
+        documents.get(documents.put(STRICT))
 
 
 def test_a_document_that_was_changed_is_refused() -> None:
