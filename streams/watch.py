@@ -202,6 +202,8 @@ class Watch:
                 self._life.in_hand.clear(slot)
                 if suspect is not None:
                     self._end_alone(suspect.place, cleared=done)
+            if suspect is not None:
+                self._take_back()
 
     @contextmanager
     def _turn(self, *, alone: bool) -> Iterator[None]:
@@ -242,6 +244,15 @@ class Watch:
                 self._end_alone(suspect.place, cleared=False)
             raise
         return suspect
+
+    def _take_back(self) -> None:
+        """See that the broker's mark names the suspect no more: who is killed with its answer is not killed by it."""
+
+        def wanting() -> set[tuple[str, int]]:
+            with self._lock:
+                return self._wanting([], alone=False)
+
+        self._have_marked(wanting(), lambda: bool(wanting()))
 
     def _have_marked(self, wanting: set[tuple[str, int]], wanted: Callable[[], bool]) -> bool:
         writers = {self._writers[key] for key in wanting}
