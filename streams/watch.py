@@ -203,7 +203,8 @@ class Watch:
                 if suspect is not None:
                     self._end_alone(suspect.place, cleared=done)
             if suspect is not None:
-                self._take_back()
+                # The mark names it no more: who is killed while its answer is delivered is not killed by it.
+                self._marked([], [], alone=False)
 
     @contextmanager
     def _turn(self, *, alone: bool) -> Iterator[None]:
@@ -244,15 +245,6 @@ class Watch:
                 self._end_alone(suspect.place, cleared=False)
             raise
         return suspect
-
-    def _take_back(self) -> None:
-        """See that the broker's mark names the suspect no more: who is killed with its answer is not killed by it."""
-
-        def wanting() -> set[tuple[str, int]]:
-            with self._lock:
-                return self._wanting([], alone=False)
-
-        self._have_marked(wanting(), lambda: bool(wanting()))
 
     def _have_marked(self, wanting: set[tuple[str, int]], wanted: Callable[[], bool]) -> bool:
         writers = {self._writers[key] for key in wanting}

@@ -197,21 +197,14 @@ def test_without_an_answer_nothing_is_begun_and_the_loop_polls_on(monkeypatch: p
     assert client.committed_offset == 50
 
 
-def test_answers_that_come_in_time_cost_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("inflight_bytes", [1, 1_000_000])
+def test_answers_that_come_in_time_cost_no_pause(monkeypatch: pytest.MonkeyPatch, inflight_bytes: int) -> None:
     client = Client(200)
     client.answering.set()
-    with running(monkeypatch, client, inflight_bytes=1000) as (_, handler):
+    with running(monkeypatch, client, inflight_bytes=inflight_bytes) as (_, handler):
         wait_for(lambda: len(handler.begun) == 200)
     assert handler.begun == list(range(200))
     assert client.pauses == 0
-
-
-def test_with_room_for_one_record_each_is_begun_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client(30)
-    client.answering.set()
-    with running(monkeypatch, client) as (_, handler):
-        wait_for(lambda: len(handler.begun) == 30)
-    assert handler.begun == list(range(30))
 
 
 def test_none_comes_along_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
