@@ -5,7 +5,6 @@ Nothing is committed. The newest message of a role is the whole state, so that w
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import Final
 
 from confluent_kafka import Message as KafkaMessage
@@ -19,10 +18,11 @@ from schemas.message import activation_message
 from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
-from sightline.runtime.kafka import SERVICE, make_reader
+from sightline.runtime.kafka import SERVICE
 from sightline.runtime.log import get_logger
+from sightline.runtime.pulse import Pulse
 from sightline.runtime.settings import KafkaSettings
-from streams.follow import at_end, beginnings
+from streams.follow import at_end, beginnings, reader_of
 from streams.publish import FramePublisher
 from streams.read import Edge, read_to_end
 
@@ -51,6 +51,7 @@ class ActivationReader:
         self._unread = set(roles)
         self._trouble: str | None = None
         self._failure: BaseException | None = None
+        self._pulse = Pulse(f"the reader of {pipeline}'s activations", clock)
         self._read = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"activations-{pipeline}", daemon=True)
@@ -80,6 +81,10 @@ class ActivationReader:
             return None
         return self._trouble or f"the activations of {', '.join(sorted(self._unread))} are not read yet"
 
+    def stalled(self) -> str | None:
+        """Say that nothing is read any more, and why, or None."""
+        return self._pulse.stopped()
+
     def failure(self) -> BaseException | None:
         """Return what ended the reader's thread, if anything did."""
         return self._failure
@@ -103,7 +108,7 @@ class ActivationReader:
 
     def _follow(self) -> None:
         """Read every topic from its beginning, and on until `stop`. Raises OutageError, after which all begins anew."""
-        with closing(make_reader(self._settings)) as consumer:
+        with reader_of(self._settings, self._pulse) as consumer:
             places = [place for topic in self._roles for place in beginnings(consumer, topic)]
             consumer.assign(places)
             unfinished = {(place.topic, place.partition) for place in places}

@@ -1,14 +1,29 @@
 """Reading a compacted topic without a group: from its beginning to its end, and on."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from schemas.errors import SetupError
-from sightline.runtime.kafka import SERVICE, map_kafka_error
+from sightline.runtime.kafka import SERVICE, make_reader, map_kafka_error
+from sightline.runtime.pulse import Pulse
+from sightline.runtime.settings import KafkaSettings
 from streams import read
 
 _ASK_S: Final = 5.0
+
+
+@contextmanager
+def reader_of(settings: KafkaSettings, pulse: Pulse) -> Iterator[Consumer]:
+    """Make a reader for as long as the block lasts, and take its pulse meanwhile."""
+    pulse.begin()
+    try:
+        with closing(make_reader(settings, on_statistics=pulse.beat)) as consumer:
+            yield consumer
+    finally:
+        pulse.end()
 
 
 def beginnings(consumer: Consumer, topic: str) -> list[TopicPartition]:

@@ -29,6 +29,7 @@ from sightline.runtime.clock import Clock
 from sightline.runtime.faults import IN_REVOKE, Faults
 from sightline.runtime.kafka import is_fatal, make_admin, make_consumer, map_kafka_error
 from sightline.runtime.log import get_logger
+from sightline.runtime.pulse import Pulse
 from sightline.runtime.settings import KafkaSettings
 from streams.alerts import Alarm
 from streams.commits import Committer
@@ -62,6 +63,8 @@ _REVOKE_GRACE_S = 3.0
 _STALLED_AFTER_S = 30.0
 # Long before that our session is over, and what is unanswered then is of no matter any more.
 _UNANSWERED_S = 90.0
+# What a transaction asks of its client is answered within seconds, or is refused.
+_TRYING_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,15 @@ class Loop(Generic[Prepared]):
         self._transactions = transactions
         committer = Committer if transactions is None else TransactionalCommitter
         self._committer = committer(group, self._tracker, watch)
-        self._consumer = make_consumer(kafka, group, on_commit=self._committer.on_commit, on_error=self._on_error)
+        self._pulse = Pulse(f"{group}: the consumer", clock)
+        self._pulse.begin()
+        self._consumer = make_consumer(
+            kafka,
+            group,
+            on_commit=self._committer.on_commit,
+            on_error=self._on_error,
+            on_statistics=self._pulse.beat,
+        )
         if transactions is not None and isinstance(self._committer, TransactionalCommitter):
             transactions.bind(self._tracker, self._committer)
         self._offsets = OffsetRecovery(self._consumer, group)
@@ -167,7 +178,10 @@ class Loop(Generic[Prepared]):
             return f"{self._group}: the loop has not turned for {silent_s:.0f} s"
         if unanswered_s is not None and unanswered_s > _UNANSWERED_S:
             return f"{self._group}: a commit has had no answer for {unanswered_s:.0f} s"
-        return None
+        trying_s = None if self._transactions is None else self._transactions.trying_s()
+        if trying_s is not None and trying_s > _TRYING_S:
+            return f"{self._group}: a transaction has been at it for {trying_s:.0f} s"
+        return self._pulse.stopped()
 
     def unready(self) -> str | None:
         """Say what is waited for, or None: assigned, and nothing stands in the way."""

@@ -39,6 +39,10 @@ class WorkerModels(Protocol):
         """Say what is waited for, or None."""
         ...
 
+    def stalled(self) -> str | None:
+        """Say that activations are not followed any more, and why, or None."""
+        ...
+
     def failure(self) -> BaseException | None:
         """Return what ended the following of activations, or None: a worker cannot go on without it."""
         ...
@@ -64,6 +68,9 @@ class FixedModels:
         """See `WorkerModels`."""
 
     def problem(self) -> None:
+        """See `WorkerModels`."""
+
+    def stalled(self) -> None:
         """See `WorkerModels`."""
 
     def failure(self) -> None:
@@ -112,6 +119,10 @@ class ActivatedModels:
     def problem(self) -> str | None:
         """See `WorkerModels`."""
         return self._reader.problem() or self._manager.problem()
+
+    def stalled(self) -> str | None:
+        """See `WorkerModels`."""
+        return self._reader.stalled()
 
     def failure(self) -> BaseException | None:
         """See `WorkerModels`."""

@@ -51,6 +51,10 @@ class Awaited(Protocol):
         """Say what is waited for, or None."""
         ...
 
+    def stalled(self) -> str | None:
+        """Say why the process is not alive, or None."""
+        ...
+
     def failure(self) -> BaseException | None:
         """Return what it cannot recover from, or None."""
         ...
@@ -132,7 +136,8 @@ class Process:
         self._ended = True
 
     def _not_live(self) -> str | None:
-        return next((reason for loop in self._loops if (reason := loop.stalled())), None)
+        reasons = [loop.stalled() for loop in self._loops] + [awaited.stalled() for awaited in self._awaited]
+        return next((reason for reason in [self._publisher.stalled(), *reasons] if reason), None)
 
     def _not_ready(self) -> str | None:
         # A loop that hangs cannot say so itself: what it knew last may be that all is well.

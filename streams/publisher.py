@@ -22,6 +22,7 @@ from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
 from sightline.runtime.kafka import SERVICE, is_refused, make_producer, map_kafka_error
 from sightline.runtime.log import get_logger
+from sightline.runtime.pulse import Pulse
 from sightline.runtime.settings import KafkaSettings
 
 _log = get_logger(__name__)
@@ -72,7 +73,9 @@ class Publisher:
     """One producer, with a thread that takes its acknowledgements. Safe to use from several threads."""
 
     def __init__(self, settings: KafkaSettings, clock: Clock) -> None:
-        self._producer = make_producer(settings)
+        self._pulse = Pulse("the producer", clock)
+        self._pulse.begin()
+        self._producer = make_producer(settings, on_statistics=self._pulse.beat)
         self._clock = clock
         self._lock = threading.Condition()
         self._waiting: dict[int, _Delivery] = {}
@@ -116,6 +119,10 @@ class Publisher:
             oldest = next(iter(self._waiting.values()), None)
         slow = oldest is not None and self._clock.monotonic() - oldest.since > _SLOW_S
         return f"kafka: no acknowledgement for {_SLOW_S:.0f} s" if slow else None
+
+    def stalled(self) -> str | None:
+        """Say that nothing is acknowledged any more, and why, or None."""
+        return self._pulse.stopped()
 
     def failure(self) -> BaseException | None:
         """Return what ended the publisher's thread, if anything did: the process cannot go on."""
@@ -205,6 +212,8 @@ class Publisher:
             # The message will be refused once more, and its owner asked again, after the back-off.
             with self._lock:
                 self._problem = outage
+        finally:
+            self._pulse.begin()  # its owner may have taken long, and nobody polled
         self._schedule(number, delivery)
 
     def _retry(self, number: int, delivery: _Delivery, error: KafkaError) -> None:

@@ -18,8 +18,9 @@ stand.
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -64,6 +65,7 @@ class Transactions:
         self._committing = False
         self._doubtful = False
         self._problem: OutageError | None = None
+        self._trying_since: float | None = None
         self._closed = threading.Event()  # set: no transaction is open
         self._closed.set()
 
@@ -126,6 +128,11 @@ class Transactions:
         """Return what kept the last errand from its end: publishing is not possible at present."""
         return self._problem
 
+    def trying_s(self) -> float | None:
+        """Return how long the client has been asked for what it does or refuses in seconds; None: it is not asked."""
+        since = self._trying_since  # read once: it is asked from any thread
+        return None if since is None else time.monotonic() - since
+
     def wait_closed(self) -> bool:
         """Block until no transaction is open, for two seconds at most; a hand-over calls it in the end."""
         return self._closed.wait(_LEAVE_S)
@@ -134,22 +141,31 @@ class Transactions:
 
     def _try(self, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]) -> None:
         """Run the whole in one transaction. Raises OutageError: call again; GivenBackError: not ours any more."""
-        while True:
-            try:
-                if self._committing:
-                    self._commit(_CALL_S)
-                elif not self._was_committed(offsets):
-                    self._run(self._ready(), parcels, offsets, held)
-            except KafkaException as error:
-                self._fail(error.args[0])
-                raise map_kafka_error(error.args[0]) from error
-            except ReplacedError:
-                self._abort()
-            except (OutageError, GivenBackError):
-                self._abort()
-                raise
-            else:
-                return
+        with self._trying():
+            while True:
+                try:
+                    if self._committing:
+                        self._commit(_CALL_S)
+                    elif not self._was_committed(offsets):
+                        self._run(self._ready(), parcels, offsets, held)
+                except KafkaException as error:
+                    self._fail(error.args[0])
+                    raise map_kafka_error(error.args[0]) from error
+                except ReplacedError:
+                    self._abort()
+                except (OutageError, GivenBackError):
+                    self._abort()
+                    raise
+                else:
+                    return
+
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        before, self._trying_since = self._trying_since, time.monotonic()
+        try:
+            yield
+        finally:
+            self._trying_since = before
 
     def _run(
         self, producer: Producer, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]
@@ -194,7 +210,8 @@ class Transactions:
             self._producer = make_transactional_producer(self._kafka, self._id, TRANSACTION_S)
         if not self._begun:
             try:
-                self._producer.init_transactions(_CALL_S)
+                with self._trying():
+                    self._producer.init_transactions(_CALL_S)
             except KafkaException as error:
                 if not error.args[0].retriable():
                     self._drop()
@@ -275,10 +292,11 @@ class Transactions:
 
     def _leave(self) -> None:
         """Leave nothing open when a batch is over, done or given back."""
-        if self._committing:
-            with suppress(KafkaException):
-                self._commit(_LEAVE_S)
-        self._abort()
+        with self._trying():
+            if self._committing:
+                with suppress(KafkaException):
+                    self._commit(_LEAVE_S)
+            self._abort()
         self._doubtful = False
         self._settle()
 

@@ -8,9 +8,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import ConfigurationError, OutageError, SetupError
+from sightline.runtime import pulse
 from sightline.runtime.settings import KafkaSettings, Scalar
 
 Client = TypeVar("Client")
+OnStatistics = Callable[[str], None]
 SERVICE = "kafka"
 DEAD_LETTER_LIMIT_BYTES = 18 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
@@ -23,6 +25,7 @@ _OURS = (
     "enable.auto.offset.store",
     "enable.partition.eof",
     "isolation.level",
+    "statistics.interval.ms",
 )
 
 # What the broker will not take whatever we do about the surroundings: the message itself is at fault.
@@ -70,10 +73,12 @@ def make_consumer(
     *,
     on_commit: Callable[..., None] | None = None,
     on_error: Callable[[KafkaError], None] | None = None,
+    on_statistics: OnStatistics | None = None,
 ) -> Consumer:
     """Build a group consumer that never commits or resets by itself; rebalances are classic and eager.
 
-    `range` with asynchronous commits left the shortest gaps of the assignors measured.
+    `range` with asynchronous commits left the shortest gaps of the assignors measured. `on_statistics`, here and below,
+    is called while polling, every few seconds (`sightline.runtime.pulse`).
     """
     _insist_on_safe(settings.properties)
     config = _common(settings) | {
@@ -106,14 +111,14 @@ def make_consumer(
         config["on_commit"] = on_commit
     if on_error is not None:
         config["error_cb"] = on_error
-    return _made(Consumer, config | _for_consumer(settings))
+    return _made(Consumer, config | _for_consumer(settings) | _statistics(on_statistics))
 
 
 def _insist_on_safe(properties: dict[str, Scalar]) -> None:
     """Refuse what would undo the loop's promises.
 
-    Offsets are committed and reset by the loop alone. Assignors that take partitions away one by one are refused,
-    because the loop hands over all of them at once.
+    Offsets are committed and reset by the loop alone, and that a client hangs shows in its statistics. Assignors that
+    take partitions away one by one are refused, because the loop hands over all of them at once.
     """
     for name in _OURS:
         if name in properties:
@@ -125,7 +130,7 @@ def _insist_on_safe(properties: dict[str, Scalar]) -> None:
         raise ConfigurationError("kafka.properties", "group.protocol must be classic")
 
 
-def make_reader(settings: KafkaSettings) -> Consumer:
+def make_reader(settings: KafkaSettings, *, on_statistics: OnStatistics | None = None) -> Consumer:
     """Build a consumer for assigned partitions only: it joins no group and leaves no trace."""
     config = _common(settings) | {
         "group.id": "sightline.reader",
@@ -142,10 +147,10 @@ def make_reader(settings: KafkaSettings) -> Consumer:
         "receive.message.max.bytes": max(settings.fetch_bytes, DEAD_LETTER_LIMIT_BYTES) + _RESPONSE_ROOM_BYTES,
         "fetch.wait.max.ms": 100,
     }
-    return _made(Consumer, config | _for_consumer(settings))
+    return _made(Consumer, config | _for_consumer(settings) | _statistics(on_statistics))
 
 
-def make_producer(settings: KafkaSettings) -> Producer:
+def make_producer(settings: KafkaSettings, *, on_statistics: OnStatistics | None = None) -> Producer:
     """Build an idempotent producer that waits out any outage by itself, partitioned as Java clients do."""
     config = _common(settings) | {
         "enable.idempotence": True,
@@ -157,7 +162,7 @@ def make_producer(settings: KafkaSettings) -> Producer:
         "queue.buffering.max.kbytes": settings.produce_bytes // 1024,
         "queue.buffering.max.messages": 100_000,
     }
-    return _made(Producer, config | _for_producer(settings))
+    return _made(Producer, config | _for_producer(settings) | _statistics(on_statistics))
 
 
 def make_transactional_producer(settings: KafkaSettings, transactional_id: str, timeout_s: float) -> Producer:
@@ -191,6 +196,12 @@ def _made(kind: Callable[..., Client], config: dict[str, Any]) -> Client:
         return kind(config, logger=logging.getLogger("librdkafka"))
     except KafkaException as error:
         raise ConfigurationError("kafka.properties", error.args[0].str()) from error
+
+
+def _statistics(on_statistics: OnStatistics | None) -> dict[str, Any]:
+    if on_statistics is None:
+        return {}
+    return {"statistics.interval.ms": round(pulse.EVERY_S * 1000), "stats_cb": on_statistics}
 
 
 def _common(settings: KafkaSettings) -> dict[str, Any]:

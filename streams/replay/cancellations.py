@@ -1,7 +1,6 @@
 """Which replays are cancelled, read without a group: to the topic's end before the first frame, then followed."""
 
 import threading
-from contextlib import closing
 from typing import Final
 
 from pydantic import ValidationError
@@ -11,10 +10,11 @@ from schemas.errors import OutageError
 from schemas.replay import ReplayState
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
-from sightline.runtime.kafka import SERVICE, make_reader
+from sightline.runtime.kafka import SERVICE
 from sightline.runtime.log import get_logger
+from sightline.runtime.pulse import Pulse
 from sightline.runtime.settings import KafkaSettings
-from streams.follow import at_end, beginnings
+from streams.follow import at_end, beginnings, reader_of
 
 _log = get_logger(__name__)
 _POLL_S: Final = 0.2
@@ -34,6 +34,7 @@ class Cancellations:
         self._cancelled: set[str] = set()
         self._trouble: OutageError | None = None
         self._failure: BaseException | None = None
+        self._pulse = Pulse(f"the reader of {self._topic}", clock)
         self._read = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"replays-{pipeline}", daemon=True)
@@ -58,6 +59,10 @@ class Cancellations:
 
     def problem(self) -> None:
         """Say nothing: live work needs none of this. `check` tells who does."""
+
+    def stalled(self) -> str | None:
+        """Say that nothing is read any more, and why, or None."""
+        return self._pulse.stopped()
 
     def failure(self) -> BaseException | None:
         """Return what ended the reader's thread, if anything did."""
@@ -89,7 +94,7 @@ class Cancellations:
             raise
 
     def _follow(self) -> None:
-        with closing(make_reader(self._settings)) as consumer:
+        with reader_of(self._settings, self._pulse) as consumer:
             places = beginnings(consumer, self._topic)
             consumer.assign(places)
             unfinished = {place.partition for place in places}

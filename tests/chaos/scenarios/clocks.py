@@ -16,8 +16,10 @@ from tests.chaos.traffic import flowing
 _SITE = Path(__file__).parents[1] / "clock"
 _LIBRARY = "libfaketimeMT.so.1"
 _PLACES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
-# librdkafka waits until a time of day: when the clock goes far back, a process may hang until it ends itself.
-_JUMPS = ("+2h", "-2h", "+40d", "+20m", "-400d")
+# librdkafka waits until a time of day: when the clock goes far back, a process may hang until it ends itself. Its waits
+# are out of reach for the library that tells the time here: while that is ahead, they last as long as it is ahead.
+_JUMPS = ("-2h", "+2h", "-400d", "+40d", "+20m")
+_GAVE_UP = "gives up, to be started anew"
 
 
 def jumping(stage: Stage) -> None:
@@ -46,11 +48,10 @@ def jumping(stage: Stage) -> None:
                 time.sleep(stage.size.outage_s)
     with tending(kept):
         evidence = stage.prove(world, flow.published)
-    if restarts := sum(keeper.starts - 1 for keeper in kept):
-        stage.say(f"{restarts} processes were started anew")
+    hung = sum(log.read_text(encoding="utf-8").count(_GAVE_UP) for log in world.folder.glob("*.log"))
     far = [result for result in evidence.topic_results if _is_far(result["processed_at"])]
-    stage.say(f"{len(far)} frames were answered at another time")
-    if not far:
+    stage.say(f"{len(far)} frames were answered at another time, {hung} processes hung and were started anew")
+    if not far and not hung:
         stage.outcome.find("still: no clock has jumped")
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
+from sightline.runtime import pulse
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.faults import Faults
 from sightline.runtime.inhand import InHand
@@ -63,6 +64,7 @@ class Client:
     def __init__(self, count: int) -> None:
         self.waiting = deque(Fetched(offset) for offset in range(count))
         self.on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] | None = None
+        self.on_statistics: Callable[[str], None] = lambda _: None
         self.answering = threading.Event()
         self.unanswered: list[list[TopicPartition]] = []
         self.committed_offset = 0
@@ -155,8 +157,8 @@ def running(
     inflight_bytes: int = 1,
     allowance: Callable[[], int] | None = None,
 ) -> Iterator[tuple[Loop[None], Handler]]:
-    def make(*_: object, on_commit: Callable[..., None], **__: object) -> Client:
-        client.on_commit = on_commit
+    def make(*_: object, on_commit: Callable[..., None], on_statistics: Callable[[str], None], **__: object) -> Client:
+        client.on_commit, client.on_statistics = on_commit, on_statistics
         return client
 
     monkeypatch.setattr(loops, "make_consumer", make)
@@ -224,3 +226,23 @@ def test_a_commit_without_an_answer_for_long_is_no_good_life(monkeypatch: pytest
         monkeypatch.setattr(loops, "_UNANSWERED_S", 0.0)
         assert "answer" in (loop.stalled() or "")
     assert loop.stalled() is None
+
+
+def test_a_client_that_hangs_is_no_good_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(5)
+    with running(monkeypatch, client) as (loop, _):
+        assert loop.stalled() is None
+        monkeypatch.setattr(pulse, "_STOPPED_AFTER_S", 0.2)
+        wait_for(lambda: "the consumer has given no sign of life" in (loop.stalled() or ""))
+        client.on_statistics("{}")
+        assert loop.stalled() is None
+
+
+def test_a_transaction_that_hangs_is_no_good_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(5)
+    with running(monkeypatch, client) as (loop, _):
+        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(trying_s=lambda: 119.0))
+        assert loop.stalled() is None
+        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(trying_s=lambda: 121.0))
+        assert "transaction" in (loop.stalled() or "")
+        monkeypatch.setattr(loop, "_transactions", None)

@@ -39,6 +39,7 @@ class Reader:
         self.roles = roles
         self.trouble: str | None = "not read yet"
         self.broken: BaseException | None = None
+        self.hangs: str | None = None
         self.started = self.stopped = False
         self._states: dict[str, Activation] = {}
         self._on_activation = on_activation
@@ -62,6 +63,9 @@ class Reader:
 
     def problem(self) -> str | None:
         return self.trouble
+
+    def stalled(self) -> str | None:
+        return self.hangs
 
     def failure(self) -> BaseException | None:
         return self.broken
@@ -185,6 +189,12 @@ def test_the_process_hears_what_ended_the_reader(models: ActivatedModels, failur
     assert models.failure() is None
     Reader.made.broken = failure
     assert models.failure() is failure
+
+
+def test_the_process_hears_that_the_reader_hangs(models: ActivatedModels) -> None:
+    assert models.stalled() is None
+    Reader.made.hangs = "no sign of life"
+    assert models.stalled() == "no sign of life"
 
 
 def test_models_from_files_are_there_from_the_start(folders: dict[str, Path]) -> None:

@@ -22,6 +22,9 @@ class _Quiet:
     def problem(self) -> None:
         return None
 
+    def stalled(self) -> str | None:
+        return None
+
     def close(self, _: float) -> None:
         return None
 
@@ -70,6 +73,18 @@ def test_a_loop_that_hangs_for_good_ends_its_process(
     _run(["hangs"] * 8)
     assert killed[0] == (os.getpid(), signal.SIGKILL)
     assert "test_process.py" in capfd.readouterr().err, "where it hung is not said"
+
+
+def test_so_does_a_publisher_or_what_is_followed(killed: list[tuple[int, int]]) -> None:
+    class Hanging(_Quiet):
+        def stalled(self) -> str | None:
+            return "hangs"
+
+    for publisher, followed in ((Hanging(), _Quiet()), (_Quiet(), Hanging())):
+        killed.clear()
+        with pytest.raises(RuntimeError, match="ended by itself"):
+            Process([_Loop(iter([None] * 8))], cast("Publisher", publisher), [followed]).run(None, lambda _: None)
+        assert killed[0] == (os.getpid(), signal.SIGKILL)
 
 
 def test_a_loop_that_goes_on_in_time_does_not(killed: list[tuple[int, int]]) -> None:

@@ -192,6 +192,31 @@ def test_whatever_fails_each_answer_is_visible_once(bench: Bench, call: str, err
     assert bench.collected == 2  # the answers themselves are made once
 
 
+@pytest.mark.parametrize("call", ["init", "begin", "produce", "offsets", "commit", "abort"])
+def test_it_is_known_how_long_a_call_takes(bench: Bench, call: str) -> None:
+    asked: list[float | None] = []
+    bench.broker.before[call] = lambda: asked.append(bench.transactions.trying_s())
+    bench.broker.failures = {"offsets": [ABORTABLE]} if call == "abort" else {}
+    bench.deliver(bench.records(3))
+    assert asked[0] is not None
+    assert 0 <= asked[0] < 10
+    assert bench.transactions.trying_s() is None
+
+
+def test_waiting_for_the_next_try_counts_for_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float | None] = []
+    wait = bench.tracker.wait_unless_given_back
+
+    def look(records: object, timeout_s: float) -> None:
+        asked.append(bench.transactions.trying_s())
+        wait(records, timeout_s)
+
+    monkeypatch.setattr(bench.tracker, "wait_unless_given_back", look)
+    bench.broker.failures = {"init": [ABORTABLE], "commit": [FATAL]}
+    bench.deliver(bench.records(3))
+    assert asked == [None, None]
+
+
 def test_a_retriable_commit_is_asked_for_again_and_nothing_else(bench: Bench) -> None:
     bench.broker.failures = {"commit": [RETRIABLE] * 3}
     bench.deliver(bench.records(1))

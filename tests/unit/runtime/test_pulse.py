@@ -1,0 +1,132 @@
+"""Whether a Kafka client still works shows also where there is no broker, and only while it is polled."""
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from schemas.errors import ConfigurationError
+from schemas.message import Message
+from sightline.runtime import pulse
+from sightline.runtime.clock import Clock, SystemClock
+from sightline.runtime.kafka import (
+    DEAD_LETTER_LIMIT_BYTES,
+    OnStatistics,
+    make_consumer,
+    make_producer,
+    make_reader,
+)
+from sightline.runtime.pulse import Pulse
+from sightline.runtime.settings import KafkaSettings
+from streams.follow import reader_of
+from streams.publisher import Outgoing, Publisher
+from tests.world import wait_for
+
+NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.s = 1000.0
+        self.clock = cast("Clock", SimpleNamespace(monotonic=lambda: self.s))
+
+
+def _consumer(on_statistics: OnStatistics) -> Consumer:
+    return make_consumer(NOWHERE, "g", on_statistics=on_statistics)
+
+
+def _reader(on_statistics: OnStatistics) -> Consumer:
+    return make_reader(NOWHERE, on_statistics=on_statistics)
+
+
+def _producer(on_statistics: OnStatistics) -> Producer:
+    return make_producer(NOWHERE, on_statistics=on_statistics)
+
+
+@pytest.mark.parametrize("make", [_consumer, _reader, _producer])
+def test_a_client_that_is_polled_gives_signs_of_life(
+    make: Callable[[OnStatistics], Consumer | Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 0.05)
+    beats: list[str] = []
+    client = make(beats.append)
+    time.sleep(0.2)
+    assert not beats
+
+    def heard() -> bool:
+        client.poll(0.01)
+        return len(beats) > 3
+
+    wait_for(heard, 10, "statistics")
+
+
+def test_one_that_gives_none_for_half_a_minute_is_of_no_use() -> None:
+    hands = Hands()
+    taken = Pulse("the client", hands.clock)
+    hands.s += 1000
+    assert taken.stopped() is None, "not begun yet"
+    taken.begin()
+    hands.s += 29
+    assert taken.stopped() is None
+    taken.beat("{}")
+    hands.s += 29
+    assert taken.stopped() is None
+    hands.s += 2
+    assert taken.stopped() == "the client has given no sign of life for 31 s"
+    taken.beat("{}")
+    assert taken.stopped() is None
+    taken.end()
+    hands.s += 1000
+    assert taken.stopped() is None
+
+
+@pytest.mark.parametrize(("every_s", "well"), [(0.05, True), (100.0, False)])
+def test_a_publisher_says_when_its_client_hangs(every_s: float, monkeypatch: pytest.MonkeyPatch, *, well: bool) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", every_s)
+    monkeypatch.setattr(pulse, "_STOPPED_AFTER_S", 0.7)
+    publisher = Publisher(NOWHERE, SystemClock())
+    try:
+        time.sleep(1.0)
+        assert (publisher.stalled() is None) == well
+    finally:
+        publisher.close(0)
+
+
+def test_a_message_that_is_refused_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 100.0)
+    hands = Hands()
+    publisher = Publisher(NOWHERE, hands.clock)
+    stalled: list[str | None] = []
+
+    def replace(message: Message) -> Message:
+        hands.s += 31
+        stalled.append(publisher.stalled())
+        return message
+
+    publisher.publish([Outgoing(Message("t", None, b"x" * (DEAD_LETTER_LIMIT_BYTES + 1)), replace)], lambda: None)
+    assert stalled[0] is not None
+    assert publisher.stalled() is None
+    publisher.close(0)
+
+
+def test_a_reader_is_only_expected_to_work_while_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 0.05)
+    hands = Hands()
+    taken = Pulse("the reader", hands.clock)
+    with reader_of(NOWHERE, taken) as consumer:
+        hands.s += 60
+        assert taken.stopped() is not None
+        wait_for(lambda: consumer.consume(1, 0.01) == [] and taken.stopped() is None, 10, "statistics")
+    hands.s += 60
+    assert taken.stopped() is None
+
+
+def test_nobody_else_may_say_how_often() -> None:
+    settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", properties={"statistics.interval.ms": 0})
+    with pytest.raises(ConfigurationError, match=r"statistics\.interval\.ms"):
+        make_consumer(settings, "g")
