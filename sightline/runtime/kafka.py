@@ -137,6 +137,8 @@ def make_reader(settings: KafkaSettings, *, on_statistics: OnStatistics | None =
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
+        # It has none. But one longer than `max.poll.interval.ms` is refused, and by default it is long.
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "queued.max.messages.kbytes": settings.fetch_bytes // 1024,

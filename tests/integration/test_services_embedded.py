@@ -18,8 +18,10 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import OutageError
+from sightline.runtime.kafka import SESSION_TIMEOUT_MS, make_consumer
 from sightline.runtime.services import embedded
 from sightline.runtime.services.embedded import Embedded
+from sightline.runtime.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -80,6 +82,22 @@ def _round_trip(bootstrap: str) -> None:
     consumer.close()
     assert message is not None
     assert message.value() == b"picture"
+
+
+def test_who_joins_a_group_while_the_broker_stands_still_asks_again(folder: Path) -> None:
+    with Embedded(folder, ["frames.civic"]) as services:
+        [broker] = [one for one in psutil.Process().children() if "mock_broker" in " ".join(one.cmdline())]
+        consumer = make_consumer(load_settings(services.settings()).kafka, "g")
+        consumer.subscribe(["frames.civic"])
+        consumer.poll(1.0)  # it is asked within this time, and would answer 3 s after that
+        broker.suspend()
+        time.sleep(SESSION_TIMEOUT_MS / 1000 + 2)
+        broker.resume()
+        deadline = time.monotonic() + 90
+        while not consumer.assignment():
+            assert time.monotonic() < deadline
+            consumer.poll(0.1)
+        consumer.close()
 
 
 def test_rows_are_there_the_next_time(folder: Path) -> None:

@@ -11,6 +11,10 @@ from schemas.errors import ConfigurationError
 from sightline.runtime.services.lifeline import Child
 
 _START_TIMEOUT_S = 30.0
+_CONFIG_FILE = "embedded.yaml"
+# The mock cluster forgets, without an answer, who joins a group while it stands still for a session's length, as on a
+# machine that is busy otherwise. The client waits for that answer as long as it may go without polling.
+_CONFIG = "kafka:\n  properties:\n    max.poll.interval.ms: 20000\n"
 
 
 class Embedded:
@@ -47,7 +51,10 @@ class Embedded:
             for child in (broker, database):
                 self._running.callback(child.stop)
                 child.start()
+            config = self._folder / _CONFIG_FILE
+            config.write_text(_CONFIG, encoding="utf-8")
             self._settings = {
+                "SIGHTLINE_CONFIG": str(config),
                 "SIGHTLINE_KAFKA_BOOTSTRAP_SERVERS": broker.address(_START_TIMEOUT_S),
                 "SIGHTLINE_OBJECTS_URL": objects.as_uri(),
             }

@@ -16,7 +16,7 @@ from sightline.runtime import metrics
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.faults import POINTS, Faults
 from sightline.runtime.health import HealthServer
-from sightline.runtime.kafka import is_refused, make_consumer, make_producer, map_kafka_error
+from sightline.runtime.kafka import is_refused, make_consumer, make_producer, make_reader, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
 
 
@@ -116,5 +116,6 @@ def test_a_property_of_the_other_kind_of_client_is_left_out(capfd: pytest.Captur
     properties: dict[str, str | int | float | bool] = {"max.poll.interval.ms": 20_000, "message.timeout.ms": 10_000}
     settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", properties=properties)
     make_consumer(settings, "g").close()
+    make_reader(settings).close()
     make_producer(settings).flush(0)
     assert "CONFWARN" not in capfd.readouterr().err
