@@ -62,15 +62,20 @@ class OffsetRecovery:
     def start(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Say where newly assigned partitions begin: at the committed offset, or at the earliest; may block.
 
-        When the broker does not answer, librdkafka looks for itself, and what it does not find becomes an event.
+        What the broker does not answer is noted, to be looked up again: librdkafka does that by itself, too, but not
+        under all circumstances.
         """
         try:
             committed = self._consumer.committed(partitions, timeout=_TIMEOUT_S)
         except KafkaException as error:
             _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
+            for place in partitions:
+                self.note(place.topic, place.partition)
             return partitions
         for place in committed:
-            if place.offset < 0 and place.error is None:
+            if place.error is not None:
+                self.note(place.topic, place.partition)
+            elif place.offset < 0:
                 place.offset = OFFSET_BEGINNING
         return committed
 
