@@ -1,6 +1,6 @@
 """How far behind a consumer is: in offsets, and in the age of the oldest unread record."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
@@ -36,11 +36,13 @@ class LagGauges:
     The log's end comes with every fetch; for where nothing is fetched (paused, refused) the broker is asked now and
     then, for all partitions at once and on a connection of its own: on the consumer's, each question would wait
     behind a fetch, which held up the frames for 0.7 s every time.
+    `connect` makes that client. After a failure another one is asked, since one may forget its brokers for good.
     """
 
-    def __init__(self, consumer: Consumer, admin: AdminClient, group: str, clock: Clock) -> None:
+    def __init__(self, consumer: Consumer, connect: Callable[[], AdminClient], group: str, clock: Clock) -> None:
         self._consumer = consumer
-        self._admin = admin
+        self._connect = connect
+        self._admin = connect()
         self._group = group
         self._clock = clock
         self._next_ask = 0.0
@@ -68,11 +70,13 @@ class LagGauges:
         self._asked = {(place.topic, place.partition): answer for place, answer in answers.items()}
 
     def _harvest(self) -> None:
-        for place, answer in list(self._asked.items()):
-            if answer.done():
-                del self._asked[place]
-                if answer.exception() is None:
-                    self._ends[place] = answer.result().offset
+        answered = {place: answer for place, answer in self._asked.items() if answer.done()}
+        for place, answer in answered.items():
+            del self._asked[place]
+            if answer.exception() is None:
+                self._ends[place] = answer.result().offset
+        if any(answer.exception() is not None for answer in answered.values()):
+            self._admin = self._connect()
 
     def _set(self, tracked: TrackedPartition, position: int, now: float) -> None:
         fetched_end = _fetched_end(self._consumer, tracked.topic, tracked.partition)

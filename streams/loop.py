@@ -131,7 +131,7 @@ class Loop(Generic[Prepared]):
         if transactions is not None and isinstance(self._committer, TransactionalCommitter):
             transactions.bind(self._tracker, self._committer)
         self._offsets = OffsetRecovery(self._consumer, group)
-        self._lag = LagGauges(self._consumer, make_admin(kafka), group, clock)
+        self._lag = LagGauges(self._consumer, partial(make_admin, kafka), group, clock)
         self._executor = ThreadPoolExecutor(limits.threads, thread_name_prefix=f"work-{group}")
         self._batches: deque[Future[None]] = deque()
         self._gathering: list[Record] = []

@@ -13,6 +13,8 @@ import psutil
 from tests.background import in_background
 from tests.world import World, wait_for
 
+_GAVE_UP = "gives up, to be started anew"
+
 
 class Keeper:
     """One process, kept running. `name` stands in what is said about it."""
@@ -54,6 +56,11 @@ class Keeper:
         wait_for(lambda: self.running.process.poll() == -signal.SIGKILL, timeout_s, f"death of {self.name} at {what}")
         self._env = None
         self.tend()
+
+
+def gave_up(world: World) -> int:
+    """Return how many processes have ended themselves so far because a client of theirs was of no use any more."""
+    return sum(log.read_text(encoding="utf-8").count(_GAVE_UP) for log in world.folder.glob("*.log"))
 
 
 @contextmanager

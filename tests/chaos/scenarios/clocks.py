@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from schemas.errors import ConfigurationError
-from tests.chaos.keeper import start_kept, tending
+from tests.chaos.keeper import gave_up, start_kept, tending
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import flowing
 
@@ -19,7 +19,6 @@ _PLACES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 # librdkafka waits until a time of day: when the clock goes far back, a process may hang until it ends itself. Its waits
 # are out of reach for the library that tells the time here: while that is ahead, they last as long as it is ahead.
 _JUMPS = ("-2h", "+2h", "-400d", "+40d", "+20m")
-_GAVE_UP = "gives up, to be started anew"
 
 
 def jumping(stage: Stage) -> None:
@@ -48,7 +47,7 @@ def jumping(stage: Stage) -> None:
                 time.sleep(stage.size.outage_s)
     with tending(kept):
         evidence = stage.prove(world, flow.published)
-    hung = sum(log.read_text(encoding="utf-8").count(_GAVE_UP) for log in world.folder.glob("*.log"))
+    hung = gave_up(world)
     far = [result for result in evidence.topic_results if _is_far(result["processed_at"])]
     stage.say(f"{len(far)} frames were answered at another time, {hung} processes hung and were started anew")
     if not far and not hung:

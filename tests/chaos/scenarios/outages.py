@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from schemas import topics
 from sightline.runtime.database import database_engine
+from tests.chaos.keeper import gave_up, start_kept, tending
 from tests.chaos.stage import Proxies, Stage, configure
 from tests.chaos.traffic import flowing, good, is_broken, publish, varied
 from tests.scenes import LEFT, SEEN, put_models_in_force
@@ -19,25 +20,31 @@ _READY_WITHIN_S = 90
 def broker_restarts(stage: Stage) -> None:
     """The broker is killed, frozen, or stopped, and comes back, while frames flow."""
     world, kafka = stage.world(), stage.services.kafka
-    processes = world.start_all()
+    kept = start_kept(world)
+    for keeper in kept:
+        keeper.running.wait_ready()
     # Frozen for longer than its own session, a broker comes back to find that it may not lead any more.
     ways = (
         ("kill -9 the broker", kafka.kill, kafka.start),
         ("broker frozen", kafka.freeze, kafka.thaw),
         ("broker stopped", kafka.stop, kafka.start),
     )
-    with flowing(world, stage.size.frames, stage.size.faults * (stage.size.outage_s + 8.0)) as flow:
+    seconds = stage.size.faults * (stage.size.outage_s + 8.0)
+    with tending(kept), flowing(world, stage.size.frames, seconds) as flow:
         for number in range(stage.size.faults):
             stage.pause(1.0, 2.0)
             name, end, begin = ways[number % len(ways)]
             end()
             stage.fault(name)
             if end != kafka.freeze:
-                _away(stage, processes, "broker")
+                _away(stage, [keeper.running for keeper in kept], "broker")
             time.sleep(stage.size.outage_s)
             begin()
-            stage.expect(lambda: all(one.ready() for one in processes), _READY_WITHIN_S, "all ready again")
-    stage.prove(world, flow.published)
+            stage.expect(lambda: all(keeper.running.ready() for keeper in kept), _READY_WITHIN_S, "all ready again")
+    with tending(kept):
+        stage.prove(world, flow.published)
+    # A client may forget a broker that shuts down, for good.
+    stage.say(f"{gave_up(world)} processes ended themselves and were started anew")
 
 
 def longer_than_timeouts(stage: Stage) -> None:
@@ -189,8 +196,17 @@ def _away(stage: Stage, processes: Sequence[Running], what: str, *, any_one: boo
     noticed = any if any_one else all
     stage.expect(lambda: noticed(not one.ready() for one in processes), 60, f"not ready without the {what}")
     for process in processes:
-        if process.get("/health/live")[0] != 200:
+        if _is_dead(process):
             stage.outcome.find(f"dead: {process.process.args!r} without the {what}")
+
+
+def _is_dead(process: Running) -> bool:
+    """Tell whether it is not live, other than by a client that forgot all brokers: then it is started anew."""
+    try:
+        status, said = process.get("/health/live")
+    except OSError:
+        status, said = 0, process.log.read_text(encoding="utf-8")
+    return status != 200 and "has known no broker" not in said
 
 
 @contextmanager

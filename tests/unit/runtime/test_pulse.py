@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.errors import ConfigurationError
 from schemas.message import Message
@@ -23,8 +23,10 @@ from sightline.runtime.pulse import Pulse
 from sightline.runtime.settings import KafkaSettings
 from streams.follow import reader_of
 from streams.publisher import Outgoing, Publisher
+from tests.forgetful import forgetful_broker
 from tests.world import wait_for
 
+WELL = '{"brokers": {"b": {"source": "configured"}}}'
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
@@ -40,12 +42,12 @@ def _consumer(on_statistics: OnStatistics) -> Consumer:
     return make_consumer(NOWHERE, "g", on_statistics=on_statistics)
 
 
-def _reader(on_statistics: OnStatistics) -> Consumer:
-    return make_reader(NOWHERE, on_statistics=on_statistics)
+def _reader(on_statistics: OnStatistics, settings: KafkaSettings = NOWHERE) -> Consumer:
+    return make_reader(settings, on_statistics=on_statistics)
 
 
-def _producer(on_statistics: OnStatistics) -> Producer:
-    return make_producer(NOWHERE, on_statistics=on_statistics)
+def _producer(on_statistics: OnStatistics, settings: KafkaSettings = NOWHERE) -> Producer:
+    return make_producer(settings, on_statistics=on_statistics)
 
 
 @pytest.mark.parametrize("make", [_consumer, _reader, _producer])
@@ -73,12 +75,12 @@ def test_one_that_gives_none_for_half_a_minute_is_of_no_use() -> None:
     taken.begin()
     hands.s += 29
     assert taken.stopped() is None
-    taken.beat("{}")
+    taken.beat(WELL)
     hands.s += 29
     assert taken.stopped() is None
     hands.s += 2
     assert taken.stopped() == "the client has given no sign of life for 31 s"
-    taken.beat("{}")
+    taken.beat(WELL)
     assert taken.stopped() is None
     taken.end()
     hands.s += 1000
@@ -133,3 +135,62 @@ def test_nobody_else_may_say_how_often() -> None:
     settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", properties={"statistics.interval.ms": 0})
     with pytest.raises(ConfigurationError, match=r"statistics\.interval\.ms"):
         make_consumer(settings, "g")
+
+
+@pytest.mark.parametrize("make", [_reader, _producer])
+def test_a_client_may_forget_its_brokers_for_good(
+    make: Callable[[OnStatistics, KafkaSettings], Consumer | Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 0.05)
+    hands = Hands()
+    taken = Pulse("the client", hands.clock)
+    with forgetful_broker("t") as broker:
+        client = make(taken.beat, KafkaSettings(bootstrap_servers=broker.bootstrap))
+        if isinstance(client, Consumer):
+            client.assign([TopicPartition("t", 0)])
+        else:
+            client.produce("t", b"waits")
+
+        def turn_for(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                client.poll(0.01)
+
+        def forgot() -> bool:
+            """Whether it did when the broker left: a matter of milliseconds, so that it must leave more than once."""
+            broker.leaving = False
+            turn_for(1)
+            broker.leaving = True
+            turn_for(1)
+            hands.s += 31
+            turn_for(0.2)
+            return taken.stopped() is not None
+
+        wait_for(forgot, 60, "a client that has forgotten")
+        assert "the client has known no broker" in (taken.stopped() or "")
+        broker.leaving = False
+        turn_for(3)
+        assert taken.stopped() is not None, "it never looks again"
+
+
+@pytest.mark.parametrize("make", [_reader, _producer])
+def test_in_an_outage_a_client_goes_on_knowing_its_brokers(
+    make: Callable[[OnStatistics, KafkaSettings], Consumer | Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 0.05)
+    hands = Hands()
+    taken = Pulse("the client", hands.clock)
+    beats: list[str] = []
+
+    def heard(count: int) -> bool:
+        client.poll(0.01)
+        return len(beats) >= count
+
+    with forgetful_broker("t") as broker:
+        client = make(beats.append, KafkaSettings(bootstrap_servers=broker.bootstrap))
+        wait_for(lambda: heard(10), 10, "statistics", 0.01)
+    wait_for(lambda: heard(70), 20, "statistics", 0.01)
+    for statistics in beats:
+        hands.s += 20
+        taken.beat(statistics)
+        assert taken.stopped() is None
