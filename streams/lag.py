@@ -70,12 +70,12 @@ class LagGauges:
         self._asked = {(place.topic, place.partition): answer for place, answer in answers.items()}
 
     def _harvest(self) -> None:
-        answered = {place: answer for place, answer in self._asked.items() if answer.done()}
-        for place, answer in answered.items():
-            del self._asked[place]
-            if answer.exception() is None:
-                self._ends[place] = answer.result().offset
-        if any(answer.exception() is not None for answer in answered.values()):
+        if not all(answer.done() for answer in self._asked.values()):
+            return
+        asked, self._asked = self._asked, {}
+        well = {place: answer.result().offset for place, answer in asked.items() if answer.exception() is None}
+        self._ends |= well
+        if len(well) < len(asked):
             self._admin = self._connect()
 
     def _set(self, tracked: TrackedPartition, position: int, now: float) -> None:

@@ -57,10 +57,14 @@ def audit(evidence: Evidence) -> list[str]:
     return [
         *_answered(evidence),
         *_once(evidence),
-        *_letters_intact(evidence),
-        *_objects_intact(evidence),
+        *intact(evidence),
         *_shadows_follow(evidence),
     ]
+
+
+def intact(evidence: Evidence) -> list[str]:
+    """Return what is wrong with what dead letters and objects hold, whoever was answered and how often."""
+    return [*_letters_intact(evidence), *_objects_intact(evidence)]
 
 
 def _answered(evidence: Evidence) -> Iterable[str]:

@@ -72,7 +72,7 @@ def start(  # noqa: PLR0913 -- each is one option of the command line
         replay_id, arrived_from, arrived_to, captured_from, captured_to, offsets, camera, frame_id, frame_ids, code,
         verdict, score, of_model, other, patches, model,
     )  # fmt: skip
-    if row is not None and any(chosen):
+    if row is not None and (any(chosen) or not archive):
         raise ConfigurationError(what, "is a plan already, which says which frames: leave the options that do so")
     if row is None:
         selection = options.selection_of(

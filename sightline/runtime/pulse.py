@@ -47,7 +47,7 @@ class Pulse:
         """Say that the client is of no use any more, and why, or None. From any thread."""
         for since, trouble in (
             (self._last, "has given no sign of life"),
-            (self._alone_since, "has known no broker, which it will not by itself,"),
+            (self._alone_since, "has known no broker"),
         ):
             lasts_s = 0.0 if since is None else self._clock.monotonic() - since
             if lasts_s > _STOPPED_AFTER_S:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Table, and_, func, select
+from sqlalchemy import ColumnElement, Engine, Table, and_, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from sightline.runtime.database import transaction
 from sinks.objects.keys import dead_letter_key
@@ -13,6 +14,8 @@ from sinks.postgres.tables import artifacts, dead_letters, results
 
 _PICTURE = "picture"
 _ROWS = 1000
+# Of a result by several models, the column `model_digest` has only the first.
+_BY_MODEL = cast("$.models[*].digest ? (@ starts with $digest)", JSONPATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ def _of_results(wanted: FrameFilter) -> ColumnElement[bool]:
     if wanted.score_to is not None:
         limits.append(row.score <= wanted.score_to)
     if wanted.model is not None:
-        limits.append(row.model_digest.like(f"{wanted.model}%"))
+        limits.append(func.jsonb_path_exists(row.body, _BY_MODEL, func.jsonb_build_object("digest", wanted.model)))
     return and_(*limits, *_shared(results, "processed_at", wanted))
 
 

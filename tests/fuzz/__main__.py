@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--messages 100000] [--seed N]`: malformed messages through real processes."""
+"""`python -m tests.fuzz [--messages N] [--seed N]`: malformed messages through real processes."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from tests.world import make_world
 def main(arguments: list[str]) -> int:
     """Run on services of its own, print a summary, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=105_000)  # every thirtieth is sound
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wave", type=int, default=5000)
     options = parser.parse_args(arguments)

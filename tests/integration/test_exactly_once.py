@@ -109,11 +109,16 @@ def test_killed_aborted_and_shut_out(world: World) -> None:
     published += _publish(world, 100, "stolen")
     wait_for(lambda: _transactions(heirs[1], "dropped") >= 1, 60, "another producer")
 
+    # A few cameras flood, of which an alert tells, and a worker is killed meanwhile.
+    published += world.publish(TEN_WAYS[5].make(n, f"flood{n}", f"/cameras/bad/{n % 4}") for n in range(600))
     published += _publish(world, 300, "more")
     time.sleep(0.7)
     heirs[0].kill()
     world.start_worker({"SIGHTLINE_WORKER_SLOT": "in-transaction"})
     _assert_once(world, published)
+    alerts = Counter(one["alert_id"] for one in world.alerts() if one.get("rule") == "dead-letter-flood"
+                     and one.get("pipeline") == world.pipeline)  # fmt: skip
+    assert set(alerts.values()) == {1}
     assert _written(world) > len(world.results())  # there was something to take back
 
 

@@ -1,5 +1,6 @@
 """Replays: the same frames once more, apart from the live results, and each of them once."""
 
+import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -9,16 +10,19 @@ from typing import Any
 import pytest
 
 from schemas import topics
+from schemas.headers import last_text
 from schemas.replaycommand import CommandName
 from sightline.runtime.objectstore import open_store
 from sightline.runtime.settings import load_settings
 from sinks.postgres.replay_frames import FrameRows
+from streams.messages import headers_of
 from streams.replay.archive import Archive
 from streams.replay.plan import Plan, Planner
 from streams.replay.selection import Selection
 from tests.integration.planner import OtherSystem
 from tests.integration.replaying import BROKEN, FRAMES, GOOD, Replaying, make_replaying, photos, rows
 from tests.pictures import headers, jpeg
+from tests.quick import make_host
 from tests.services import S3, Kafka, Postgres
 from tests.world import World, wait_for
 
@@ -42,6 +46,7 @@ def test_killed_again_and_again_each_row_stands_once(replaying: Replaying) -> No
     planned = replaying.replay("plan", world.pipeline, "--id", "killed")
     assert (planned["frames"], planned["archived_frames"], planned["missing_frames"]) == (FRAMES, 0, 0)
     assert planned["seconds"] > 0
+    replaying.run("start", "killed", "--no-archive", expect=2)  # a plan says already which frames
     for number, point in enumerate((*POINTS, *[None] * RANDOM_KILLS)):
         doomed = replaying.begin("resume", "killed", "--rate", "12", point=point)
         if point is None:
@@ -98,6 +103,48 @@ def test_two_side_by_side_one_paused_one_cancelled(replaying: Replaying) -> None
     assert {body["settings_digest"] for body in answers.values()}.isdisjoint(
         body["settings_digest"] for body in live.values()
     )
+
+
+def test_two_at_the_same_time_are_each_answered_by_their_own_rules(replaying: Replaying) -> None:
+    world, bars = replaying.world, {"hard": 100, "soft": 1}
+    replaying.hold_replays()
+    sending = [
+        replaying.begin("start", world.pipeline, "--id", name, "--set", f"quality.pass_score={bar}", "--rate", "60",
+                        "--max-backlog", "0")
+        for name, bar in bars.items()
+    ]  # fmt: skip
+    assert [one.wait() for one in sending] == [0, 0]
+    frames = world.read(topics.frames_replay(world.pipeline))
+    sent = [last_text(headers_of(one) or [], "sightline_replay_id") for one in frames]
+    order = [name for name in sent if name in bars]
+    assert sum(one != other for one, other in itertools.pairwise(order)) > 20, "mixed on the topic"
+    replaying.answer_replays()
+    for name in bars:
+        assert replaying.answered(name, FRAMES)["results"] == GOOD
+    verdicts = {name: {body["verdict"] for body in rows(world, name).values()} for name in bars}
+    assert verdicts == {"hard": {"rejected"}, "soft": {"accepted"}}
+    assert rows(world, "hard").keys() == rows(world, "soft").keys() == rows(world, None).keys()
+
+
+def test_sending_yields_to_live_frames(world: World) -> None:
+    worker, _ = world.start_worker().wait_ready(), world.start_sink("postgres").wait_ready()
+    world.publish(photos(20))
+    world.wait_for_rows(20)
+    assert worker.terminate() == 0
+    world.publish(photos(100, start=20))
+    with make_host() as host:
+        polite = host.start(
+            world, "replay", "start", world.pipeline, "--id", "polite", "--max-live-lag", "50", "--rate", "20"
+        )
+        wait_for(lambda: "yields to live frames" in polite.said("err"), 30, "it yields")
+        sent = world.count(topics.frames_replay(world.pipeline))
+        assert sent < 60  # those that went before the lag was known
+        time.sleep(2)
+        assert world.count(topics.frames_replay(world.pipeline)) == sent
+        assert polite.poll() is None
+        world.start_worker()
+        assert polite.wait() == 0, polite.said("err")
+    wait_for(lambda: len(rows(world, "polite")) == 120, 60, "all answered again")
 
 
 def test_sending_waits_while_the_workers_of_replays_have_enough_to_do(replaying: Replaying) -> None:

@@ -2,14 +2,16 @@
 
 import signal
 import subprocess
+from collections.abc import Sequence
 
 from schemas import topics
 from schemas.frame import frame_headers
 from schemas.identity import sha256_hex
+from tests.audit import collect, intact
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import BROKEN, Frame, publish
 from tests.pictures import jpeg
-from tests.world import SIGHTLINE, World, wait_for
+from tests.world import SIGHTLINE, Published, World, wait_for
 
 _POINTS = ("redrive-claimed", "redrive-sent", "redrive-committed")
 _PER_S = 20
@@ -41,11 +43,14 @@ def killed(stage: Stage) -> None:
     world.run("deadletters", "redrive", "--pipeline", world.pipeline, "--rate", "1000")
     wait_for(lambda: world.count_rows()[0] >= len(published), 60, "a result of every frame")
     world.wait_until_settled()
-    _judge(stage, world, len(published))
+    _judge(stage, world, published)
 
 
-def _judge(stage: Stage, world: World, count: int) -> None:
-    outcome = stage.outcome
+def _judge(stage: Stage, world: World, published: Sequence[Published]) -> None:
+    """Audit it: only who is answered, and how often, is another matter than without a redrive."""
+    outcome, count = stage.outcome, len(published)
+    for finding in intact(collect(world, published)):
+        outcome.find(finding)
     sent = len(world.read(topics.frames(world.pipeline))) - count
     results, letters = world.count_rows()
     frames = world.sql("SELECT count(DISTINCT frame_id) FROM results WHERE pipeline = :pipeline")[0][0]
