@@ -90,8 +90,8 @@ class Publisher:
     def publish(self, messages: Sequence[Outgoing], on_done: Callable[[], None]) -> None:
         """Hand over `messages`; `on_done` is called from another thread once all are acknowledged.
 
-        May block while the producer's queue is full. A message that the broker refuses for what it is waits, as
-        wrongly set up topics do, unless its `on_refused` has another one in its place.
+        May block while the producer's queue is full, but not for a client that has `stalled`. A message that the broker
+        refuses for what it is waits, as wrongly set up topics do, unless its `on_refused` has another one in its place.
         """
         if not messages:
             on_done()
@@ -167,19 +167,23 @@ class Publisher:
                 )
             except BufferError:
                 # The queue is full of messages on their way: wait until some are acknowledged.
-                self._wait_for_room()
+                if not self._wait_for_room():
+                    self._schedule(number, delivery)
+                    return
             except KafkaException as error:
                 self._delivered(number, delivery, error.args[0])
                 return
             else:
                 return
 
-    def _wait_for_room(self) -> None:
+    def _wait_for_room(self) -> bool:
+        """Wait a moment; return False where nobody should: for a client of no use, which its owner is to look at."""
         if threading.current_thread() is self._thread:
             self._producer.poll(_POLL_S)
-            return
+            return True
         with self._lock:
             self._lock.wait(_POLL_S)
+        return self._pulse.stopped() is None
 
     def _delivered(self, number: int, delivery: _Delivery, error: KafkaError | None) -> None:
         if error is None:

@@ -21,6 +21,7 @@ from schemas.replay import OverridesReference, Replayed, replay_headers
 from sightline.runtime.backoff import Backoff
 from sightline.runtime.clock import Clock
 from sightline.runtime.faults import REPLAY_ACKNOWLEDGED, REPLAY_SAVED, Faults
+from sightline.runtime.kafka import SERVICE
 from sightline.runtime.log import get_logger
 from sinks.postgres.replay_frames import KnownFrame
 from sinks.postgres.replays import CANCELLED, PAUSED, PUBLISHED, RUNNING, PartitionProgress, ReplayBook
@@ -91,7 +92,8 @@ class Runner:
         """Publish all that is left, and return the state that the replay came to; blocks, also while it is paused.
 
         `stop` ends the run early, from any thread: another one goes on where it was. An outage of the broker, the
-        database or the object store is waited out, unless the run is to stop: then it is raised. Raises SetupError.
+        database or the object store is waited out, unless the run is to stop, or its publisher is of no use any more,
+        so that only another run gets on: then it is raised. Raises SetupError.
         """
         self._stop = stop
         backoff = Backoff()
@@ -101,6 +103,8 @@ class Runner:
             except SetupError:
                 raise
             except OutageError as outage:
+                if self._publisher.stalled() is not None:
+                    raise
                 _log.warning("replay waits", replay_id=self._job.replay_id, reason=str(outage))
                 self._clock.wait(self._stop, backoff.next_delay_s())
         return self._finish()
@@ -174,7 +178,10 @@ class Runner:
         return Message(self._topic, restored.key, restored.value, headers)
 
     def _tend(self) -> None:
-        """Save now and then, and hear whether somebody has paused or cancelled the replay."""
+        """Save now and then, and hear whether somebody has paused or cancelled the replay. Raises OutageError."""
+        stalled = self._publisher.stalled()
+        if stalled is not None:
+            raise OutageError(SERVICE, stalled)
         now = self._clock.monotonic()
         if now >= self._next_save:
             self._save()

@@ -20,7 +20,7 @@ from tests.integration.replaying import rows as replayed_rows
 from tests.models import save_model
 from tests.pictures import encode, headers, jpeg
 from tests.quick import make_host
-from tests.scenes import LEFT, SEEN, model_folders, put_in_force, put_models_in_force, store
+from tests.scenes import LEFT, RIGHT, SEEN, model_folders, polyp_model, put_in_force, put_models_in_force, store
 from tests.world import World, wait_for
 
 pytestmark = pytest.mark.services
@@ -87,12 +87,21 @@ def test_the_form_for_hospital_systems_has_a_topic_of_its_own_and_none_of_replay
         }
         assert message.key() == b"/c"
     world.wait_for_rows(30)
+    store(world, polyp_model(world.folder, "2", RIGHT))
     with make_host() as host:
-        host.run(world, "replay", "start", world.pipeline, "--id", "same", "--model", "detector=test-polyp@1")
-    wait_for(lambda: len(replayed_rows(world, "same")) == 30, 60, "30 answers of the replay")
+        for name, version in (("same", 1), ("other", 2)):
+            host.run(
+                world, "replay", "start", world.pipeline, "--id", name, "--model", f"detector=test-polyp@{version}"
+            )
+    for name in ("same", "other"):
+        wait_for(lambda name=name: len(replayed_rows(world, name)) == 30, 60, f"30 answers: {name}")  # type: ignore[misc]
     again, live = replayed_rows(world, "same"), replayed_rows(world, None)
     # What thresholds and rules digest is the same; that the model was named, and not activated, changes no number.
     assert again == live
+    other = replayed_rows(world, "other")
+    assert other.keys() == live.keys()
+    assert {tuple(one["bbox"]) for body in other.values() for one in body["detections"]} == {tuple(SEEN[RIGHT])}
+    assert {one["version"] for body in other.values() for one in body["models"]} == {"2"}
     assert world.count(topics.emr(world.pipeline)) == 30
 
 

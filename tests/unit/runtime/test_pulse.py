@@ -1,5 +1,6 @@
 """Whether a Kafka client still works shows also where there is no broker, and only while it is polled."""
 
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -116,6 +117,24 @@ def test_a_message_that_is_refused_may_take_its_time(monkeypatch: pytest.MonkeyP
     publisher.publish([Outgoing(Message("t", None, b"x" * (DEAD_LETTER_LIMIT_BYTES + 1)), replace)], lambda: None)
     assert stalled[0] is not None
     assert publisher.stalled() is None
+    publisher.close(0)
+
+
+def test_nobody_waits_for_room_in_a_client_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 100.0)
+    hands = Hands()
+    full = KafkaSettings(bootstrap_servers="127.0.0.1:1", properties={"queue.buffering.max.messages": 1})
+    publisher = Publisher(full, hands.clock)
+    publisher.publish([Outgoing(Message("t", None, b"fills it"))], lambda: None)
+    waits = Outgoing(Message("t", None, b"waits"))
+    thread = threading.Thread(target=publisher.publish, args=([waits], lambda: None))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    hands.s += 31
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not publisher.flush(0), "both wait for their acknowledgements"
     publisher.close(0)
 
 
