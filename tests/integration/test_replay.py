@@ -109,7 +109,7 @@ def test_two_at_the_same_time_are_each_answered_by_their_own_rules(replaying: Re
     world, bars = replaying.world, {"hard": 100, "soft": 1}
     replaying.hold_replays()
     sending = [
-        replaying.begin("start", world.pipeline, "--id", name, "--set", f"quality.pass_score={bar}", "--rate", "60",
+        replaying.begin("start", world.pipeline, "--id", name, "--set", f"quality.pass_score={bar}", "--rate", "15",
                         "--max-backlog", "0")
         for name, bar in bars.items()
     ]  # fmt: skip
