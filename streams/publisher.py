@@ -177,10 +177,10 @@ class Publisher:
                 return
 
     def _wait_for_room(self) -> bool:
-        """Wait a moment; return False where nobody should: for a client of no use, which its owner is to look at."""
+        """Wait a moment; return False where nobody should wait on: at the end, or for a client of no use."""
         if threading.current_thread() is self._thread:
             self._producer.poll(_POLL_S)
-            return True
+            return not self._stop.is_set()
         with self._lock:
             self._lock.wait(_POLL_S)
         return self._pulse.stopped() is None

@@ -135,7 +135,12 @@ def test_nobody_waits_for_room_in_a_client_that_hangs(monkeypatch: pytest.Monkey
     thread.join(10)
     assert not thread.is_alive()
     assert not publisher.flush(0), "both wait for their acknowledgements"
-    publisher.close(0)
+    hands.s += 100
+    wait_for(lambda: not publisher._retries, 10, "the publisher's own thread at the second one")
+    closing = threading.Thread(target=publisher.close, args=(0,), daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
 
 
 def test_a_reader_is_only_expected_to_work_while_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
