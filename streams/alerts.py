@@ -34,13 +34,18 @@ class Alarm:
         self._group = group
         self._pipeline = pipeline
 
-    def raise_alerts(self, alerts: Sequence[Alert], on_done: Callable[[], None] = lambda: None) -> None:
-        """Publish alerts; `on_done` is called when the broker has them, at once when there are none."""
+    def raise_alerts(
+        self,
+        alerts: Sequence[Alert],
+        on_done: Callable[[], None] = lambda: None,
+        publisher: Publishes | None = None,
+    ) -> None:
+        """Publish alerts, here or by another way; `on_done` is called when the broker has them or there are none."""
         for alert in alerts:
             metrics.ALERTS.labels(alert.rule).inc()
-        self._publisher.publish([Outgoing(alert_message(alert)) for alert in alerts], on_done)
+        (publisher or self._publisher).publish([Outgoing(alert_message(alert)) for alert in alerts], on_done)
 
-    def lost(self, lost: LostRange, on_reported: Callable[[], None]) -> None:
+    def lost(self, lost: LostRange, on_reported: Callable[[], None], publisher: Publishes | None = None) -> None:
         """Alert that retention took offsets before they were read; the window is the range, so once each."""
         count = lost.to_offset - lost.from_offset
         alert = make_alert(
@@ -53,7 +58,7 @@ class Alarm:
             pipeline=self._pipeline,
             facts=asdict(lost),
         )
-        self.raise_alerts([alert], on_reported)
+        self.raise_alerts([alert], on_reported, publisher)
 
     def blocked(self, outage: OutageError) -> None:
         """Alert that we wait for something that will not mend itself; an ordinary outage is a metric only."""

@@ -45,13 +45,18 @@ class TransactionalCommitter(Committer):
                 and (tracked.committable() is not None or (watch is not None and watch.wants_mark(tracked)))
             ]
 
-    def with_marks(self, offsets: Sequence[TopicPartition]) -> list[TopicPartition]:
-        """Return offsets as a transaction commits them, with the marks beside them. Hold `sending` meanwhile."""
+    def with_marks(
+        self, offsets: Sequence[TopicPartition], passed: Sequence[TopicPartition]
+    ) -> list[TopicPartition]:  # fmt: skip
+        """Return offsets as a transaction commits them, with the marks beside them. Hold `sending` meanwhile.
+
+        Nothing is begun behind those that are `passed`.
+        """
         held = [(place, self._tracker.get(place.topic, place.partition)) for place in offsets]
         return [
             self._marked(place.topic, place.partition, place.offset, None if tracked is None else tracked.position)
             for place, tracked in held
-        ]
+        ] + [self._marked(place.topic, place.partition, place.offset) for place in passed]
 
     def committed(self, offsets: Sequence[TopicPartition]) -> None:
         """Note what a transaction has committed, as `with_marks` returned it. Hold `sending` until records finish."""

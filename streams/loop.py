@@ -38,7 +38,7 @@ from streams.handler import Handler, Prepared
 from streams.lag import LagGauges, see_log_ends
 from streams.lookup import missing_topics
 from streams.messages import headers_of
-from streams.offsets import OffsetRecovery
+from streams.offsets import LostRange, OffsetRecovery
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, Tracker
 from streams.transaction import Transactions
@@ -214,7 +214,7 @@ class Loop(Generic[Prepared]):
             self._wait_for_room(now)
 
     def _tick(self, now: float) -> None:
-        self._offsets.recover(self._tracker, self._alarm.lost)
+        self._offsets.recover(self._tracker, self._report_lost)
         self._run_errand()
         if now >= self._next_check and (self._problem is not None or self._committer.problem is not None):
             self._next_check = now + _CHECK_EVERY_S
@@ -321,6 +321,14 @@ class Loop(Generic[Prepared]):
             self._patience.insist(records, deliver)
         else:
             self._transactions.deliver(records, deliver, self._patience)
+
+    def _report_lost(self, lost: LostRange, goes_on_at: TopicPartition, on_reported: Callable[[], None]) -> None:
+        """Alert that offsets are lost: with the group's new offset where that goes by transactions."""
+        if self._transactions is None:
+            self._alarm.lost(lost, on_reported)
+        else:
+            report = partial(self._alarm.lost, lost, on_reported)
+            self._transactions.passages.add(lost.from_offset, goes_on_at, report)
 
     def _run_errand(self) -> None:
         """While nothing is in hand, let the transactions look after themselves; a later batch waits for that."""

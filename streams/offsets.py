@@ -32,7 +32,8 @@ class LostRange:
     to_offset: int
 
 
-Report = Callable[[LostRange, Callable[[], None]], None]
+# What is lost, where reading goes on, and what to call once that is safe.
+Report = Callable[[LostRange, TopicPartition, Callable[[], None]], None]
 
 
 class OffsetRecovery:
@@ -125,7 +126,7 @@ class OffsetRecovery:
             to_offset=lost.to_offset,
         )
         self._reporting.add((lost.topic, lost.partition))
-        report(lost, lambda: self._reported.put(earliest))
+        report(lost, earliest, lambda: self._reported.put(earliest))
 
     def _go_on(self, tracker: Tracker, places: list[TopicPartition]) -> None:
         """Assign anew: `places` at their new offsets, every other partition where it stands."""

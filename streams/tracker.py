@@ -164,6 +164,11 @@ class TrackedPartition:
         if self.position is None or offset > self.position:
             self.position = offset
 
+    def go_on_at(self, offset: int) -> None:
+        """Note that the group's offset is `offset` now, with nothing in hand: what lay before it is lost."""
+        with self._tracker.changed:
+            self.position = self._committed = offset
+
     def oldest_unread_ms(self, *, behind: bool) -> int | None:
         """Return the append time of the oldest record not finished; `behind`: more waits in the log."""
         if self._unfinished:

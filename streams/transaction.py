@@ -19,8 +19,9 @@ stand.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -34,8 +35,9 @@ from sightline.runtime.settings import KafkaSettings
 from streams.commits_by_transaction import TransactionalCommitter
 from streams.outbox import Outbox, Parcel
 from streams.parcels import ReplacedError, send_parcels
+from streams.passages import Passage, Passages
 from streams.patience import GivenBackError, Patience
-from streams.tracker import Record, Tracker
+from streams.tracker import Record, TrackedPartition, Tracker
 
 _log = get_logger(__name__)
 # How long a killed worker holds up readers of committed records, when its slot does not come back.
@@ -43,6 +45,25 @@ TRANSACTION_S: Final = 10.0
 _CALL_S: Final = 5.0
 # A hand-over waits so long for a commit or an abort; after that the producer is dropped, and the broker decides.
 _LEAVE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What becomes visible together. `holders` are those whose assignments must still stand."""
+
+    parcels: list[Parcel]
+    offsets: list[TopicPartition]
+    passages: list[Passage]
+    holders: Sequence[Record | TrackedPartition]
+
+    @property
+    def places(self) -> list[TopicPartition]:
+        """All the offsets that it commits."""
+        return [*self.offsets, *(passage.place for passage in self.passages)]
+
+    def held(self) -> bool:
+        """Tell whether all of it is still ours."""
+        return all(holder.held for holder in self.holders)
 
 
 class Transactions:
@@ -73,6 +94,7 @@ class Transactions:
         """Say whose offsets are sent; once, before anything else."""
         self._tracker = tracker
         self._committer = committer
+        self.passages = Passages(tracker)  # offsets that lead over what is lost, with the alerts that say so
 
     def joined(self, consumer: Consumer) -> None:
         """Take up the group's metadata; called with each assignment, in the polling thread, before it is taken on.
@@ -90,17 +112,18 @@ class Transactions:
         Blocks through any outage. Raises GivenBackError, and whatever else `act` raises.
         """
         parcels = patience.insist(records, lambda: self.outbox.collect(act))
-        offsets = _behind(records, self._committer.due())
+        load = self._load(parcels, records)
         try:
-            patience.insist(records, lambda: self._try(parcels, offsets, lambda: all(one.held for one in records)))
+            patience.insist(records, lambda: self._try(load))
             self._problem = None
-            self._finish(parcels)
+            self._finish(load)
         finally:
             self._leave()
 
     def has_errand(self) -> bool:
-        """Tell whether a producer is to be begun, or offsets lead past markers of other people's transactions."""
-        return not self._begun or self._problem is not None or bool(self._committer.due())
+        """Tell whether a producer is to be begun, or offsets lead past what is no record, or is lost."""
+        waiting = self._committer.due() or self.passages.ready()
+        return not self._begun or self._problem is not None or bool(waiting)
 
     def run_errand(self) -> None:
         """Begin a producer, which ends what an earlier process of this id left open; commit what needs no message.
@@ -109,11 +132,10 @@ class Transactions:
         """
         try:
             self._ready()
-            due = self._committer.due()
-            tracked = [self._tracker.get(place.topic, place.partition) for place in due]
-            if due:
-                self._try([], due, lambda: all(one is not None and one.held for one in tracked))
-                self._finish([])
+            load = self._load([], [])
+            if load.places:
+                self._try(load)
+                self._finish(load)
         except OutageError as outage:
             self._problem = outage
             _log.info("transactions wait", group=self._group, reason=str(outage))
@@ -139,15 +161,36 @@ class Transactions:
 
     # -- one try ------------------------------------------------------------------------------------------
 
-    def _try(self, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]) -> None:
+    def _load(self, parcels: list[Parcel], records: Sequence[Record]) -> _Load:
+        """Put together what the next transaction carries: what is due elsewhere goes with a batch.
+
+        While others are busy, no errand is run for a partition that is not.
+        """
+        passages = self.passages.ready()
+        passed = {_key(passage.place) for passage in passages}
+        offsets = {_key(place): place for place in self._committer.due() if _key(place) not in passed}
+        holders: list[Record | TrackedPartition] = [*records, *(passage.tracked for passage in passages)]
+        if not records:
+            holders += self._tracked(offsets)
+        offsets |= _behind(records)
+        reports = [parcel for passage in passages for parcel in passage.parcels]
+        return _Load([*parcels, *reports], list(offsets.values()), passages, holders)
+
+    def _tracked(self, keys: Collection[tuple[str, int]]) -> list[TrackedPartition]:
+        tracked = [one for key in keys if (one := self._tracker.get(*key)) is not None]
+        if len(tracked) < len(keys):
+            raise GivenBackError
+        return tracked
+
+    def _try(self, load: _Load) -> None:
         """Run the whole in one transaction. Raises OutageError: call again; GivenBackError: not ours any more."""
         with self._trying():
             while True:
                 try:
                     if self._committing:
                         self._commit(_CALL_S)
-                    elif not self._was_committed(offsets):
-                        self._run(self._ready(), parcels, offsets, held)
+                    elif not self._was_committed(load.places):
+                        self._run(self._ready(), load)
                 except KafkaException as error:
                     self._fail(error.args[0])
                     raise map_kafka_error(error.args[0]) from error
@@ -167,22 +210,20 @@ class Transactions:
         finally:
             self._trying_since = before
 
-    def _run(
-        self, producer: Producer, parcels: list[Parcel], offsets: list[TopicPartition], held: Callable[[], bool]
-    ) -> None:
+    def _run(self, producer: Producer, load: _Load) -> None:
         self._closed.clear()
         producer.begin_transaction()
-        send_parcels(producer, parcels, held, timeout_s=TRANSACTION_S)
+        send_parcels(producer, load.parcels, load.held, timeout_s=TRANSACTION_S)
         self._faults.passing(IN_TRANSACTION)
         if not self._sending:  # kept where a commit before this one was in doubt
             self._committer.begin_sending()
             self._sending = True
         metadata = self._metadata
-        if not held():
+        if not load.held():
             raise GivenBackError
         if metadata is None:
             raise OutageError(SERVICE, "the group has put us out")
-        self._sent = self._committer.with_marks(offsets)
+        self._sent = self._committer.with_marks(load.offsets, [passage.place for passage in load.passages])
         producer.send_offsets_to_transaction(self._sent, metadata, _CALL_S)
         self._faults.passing(BEFORE_COMMIT)
         self._committing = True
@@ -194,11 +235,12 @@ class Transactions:
         self._committing = False
         self._closed.set()
 
-    def _finish(self, parcels: Sequence[Parcel]) -> None:
+    def _finish(self, load: _Load) -> None:
         """Note what is committed, then finish the records: in between nothing else may commit."""
         metrics.TRANSACTIONS.labels(self._group, "committed").inc()
+        self.passages.committed(load.passages)
         self._committer.committed(self._sent)
-        for parcel in parcels:
+        for parcel in load.parcels:
             for outgoing in parcel.messages:
                 metrics.MESSAGES_PUBLISHED.labels(outgoing.message.topic).inc()
             parcel.on_done()
@@ -222,19 +264,20 @@ class Transactions:
     def _was_committed(self, offsets: Sequence[TopicPartition]) -> bool:
         """Tell whether a commit without an answer came through. Raises OutageError, KafkaException.
 
-        The new producer has settled it, and the broker answers only when no offset is pending.
+        The new producer has settled it, and the broker answers only when no offset is pending. Offsets need not grow:
+        those of a topic that was made anew begin again. Where others have led on, we do not hold the partition.
         """
         if not self._doubtful:
             return False
         self._ready()
-        wanted = {(place.topic, place.partition): place.offset for place in offsets}
+        wanted = {_key(place): place.offset for place in offsets}
         with closing(make_consumer(self._kafka, self._group)) as consumer:
             found = consumer.committed([TopicPartition(*place) for place in wanted], timeout=_CALL_S)
         for place in found:
             if place.error is not None:
                 raise KafkaException(place.error)
         self._doubtful = False
-        return all(place.offset >= wanted[place.topic, place.partition] for place in found)
+        return all(place.offset == wanted[_key(place)] for place in found)
 
     # -- when it fails ------------------------------------------------------------------------------------
 
@@ -301,14 +344,14 @@ class Transactions:
         self._settle()
 
 
-def _behind(records: Sequence[Record], due: Sequence[TopicPartition]) -> list[TopicPartition]:
-    """Return the offsets behind a batch; all before it is finished, since batches are delivered in order.
+def _key(place: TopicPartition) -> tuple[str, int]:
+    return place.topic, place.partition
 
-    What is `due` elsewhere goes with them: while others are busy, no errand is run for a partition that is not.
-    """
+
+def _behind(records: Sequence[Record]) -> dict[tuple[str, int], TopicPartition]:
+    """Return the offsets behind a batch; all before it is finished, since batches are delivered in order."""
     last: dict[tuple[str, int], int] = {}
     for record in records:
         place = record.topic, record.partition
         last[place] = max(last.get(place, 0), record.offset + 1)
-    elsewhere = {(place.topic, place.partition): place.offset for place in due}
-    return [TopicPartition(*place, offset) for place, offset in (elsewhere | last).items()]
+    return {place: TopicPartition(*place, offset) for place, offset in last.items()}

@@ -28,7 +28,7 @@ class KnowsLag(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Nothing more is sent while `lag` is over `limit`, until it has fallen to half of that."""
+    """Nothing more is sent while `lag` is over `limit`, until it has fallen to half of that, or is not known."""
 
     lag: KnowsLag
     limit: int
@@ -105,21 +105,27 @@ class Limiter:
     def __init__(self, bounds: Sequence[Bound], rate: float | None, clock: Clock) -> None:
         self._bounds = bounds
         self._over: set[str] = set()
+        self._unknown: set[str] = set()
         self._rate = rate
         self._clock = clock
         self._next = 0.0
 
     @property
     def waits_for(self) -> str | None:
-        """Say what must catch up first, or None."""
-        return next((bound.waits_for for bound in self._bounds if bound.waits_for in self._over), None)
+        """Say what must catch up first, or be known, or None."""
+        for bound in self._bounds:
+            if bound.waits_for in self._unknown:
+                return f"{bound.waits_for}: asks how far they are"
+            if bound.waits_for in self._over:
+                return bound.waits_for
+        return None
 
     def may_go(self) -> bool:
         """Tell whether a frame may be sent now, and count it if so. Never blocks."""
         now = self._clock.monotonic()
         for bound in self._bounds:
             self._look(bound)
-        if self._over or now < self._next:
+        if self._over or self._unknown or now < self._next:
             return False
         if self._rate is not None:
             # What was not used is not saved up for longer than a moment, or a burst would follow each wait.
@@ -127,9 +133,14 @@ class Limiter:
         return True
 
     def _look(self, bound: Bound) -> None:
+        """Note how a figure stands. One that is missing does not let go: nobody would see whom it disturbs."""
         lag = bound.lag.lag()
+        if lag is None:
+            self._unknown.add(bound.waits_for)
+            return
+        self._unknown.discard(bound.waits_for)
         over = bound.waits_for in self._over
-        if lag is not None and lag > bound.limit * (_GO_ON_AT if over else 1):
+        if lag > bound.limit * (_GO_ON_AT if over else 1):
             self._over.add(bound.waits_for)
         else:
             self._over.discard(bound.waits_for)

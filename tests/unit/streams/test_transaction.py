@@ -13,7 +13,7 @@ from sightline.runtime.settings import KafkaSettings
 from streams import transaction as module
 from streams.commits_by_transaction import TransactionalCommitter
 from streams.patience import GivenBackError, Patience
-from streams.publisher import Outgoing
+from streams.publisher import Outgoing, Publishes
 from streams.tracker import Record, Tracker
 from streams.transaction import Transactions
 
@@ -77,7 +77,7 @@ class FakeProducer:
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], metadata: object, _: float) -> None:
         assert metadata == "metadata"
         self._broker.call("offsets")
-        self._offset = next(place.offset for place in offsets if place.partition == 0)
+        self._offset = next((place.offset for place in offsets if place.partition == 0), self._offset)
         self._offsets = {place.partition: place.offset for place in offsets}
 
     def commit_transaction(self, _: float) -> None:
@@ -115,7 +115,8 @@ class FakeConsumer:
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:  # noqa: ARG002
         self._broker.call("committed")
-        return [TopicPartition(place.topic, place.partition, self._broker.offset) for place in places]
+        return [TopicPartition(place.topic, place.partition, self._broker.offsets.get(place.partition, -1001))
+                for place in places]  # fmt: skip
 
 
 class Instant(Tracker):
@@ -154,6 +155,17 @@ class Bench:
                 self.transactions.outbox.publish([Outgoing(message, spare)], record.finish)
 
         self.transactions.deliver(records, act, self.patience)
+
+    def lose(self, partition: int, from_offset: int, goes_on_at: int) -> list[str]:
+        """Have offsets reported lost; return what will say when they are."""
+        reported: list[str] = []
+
+        def report(out: Publishes) -> None:
+            alert = Message("alerts", None, b"lost %d" % from_offset)
+            out.publish([Outgoing(alert)], lambda: reported.append("reported"))
+
+        self.transactions.passages.add(from_offset, TopicPartition(TOPIC, partition, goes_on_at), report)
+        return reported
 
     def give_up(self) -> None:
         self.tracker.revoke(TOPIC, 0)
@@ -360,3 +372,71 @@ def test_nothing_is_committed_beside_the_transactions(bench: Bench) -> None:
         record.finish()
     bench.committer.commit(cast("Consumer", object()))  # has no method to call
     assert [place.offset for place in bench.committer.due()] == [2]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_offsets_that_are_lost_are_reported_together_with_the_offset_behind_them(bench: Bench, *, busy: bool) -> None:
+    quiet = bench.tracker.assign(TOPIC, 1)
+    bench.transactions.run_errand()
+    bench.broker.failures = {"commit": [ABORTABLE]}
+    reported = bench.lose(1, 5, 9)
+    assert bench.transactions.has_errand()
+    if busy:
+        bench.deliver(bench.records(1))
+    else:
+        bench.transactions.run_errand()
+        assert (bench.broker.visible, bench.broker.offsets, reported) == ([], {}, [])
+        bench.transactions.run_errand()
+    assert reported == ["reported"]
+    assert bench.broker.visible == [*([b"r0"] if busy else []), b"lost 5"]
+    assert bench.broker.offsets[1] == quiet.position == 9
+    assert not bench.transactions.has_errand()
+
+
+def test_lost_offsets_wait_for_records_that_were_read_before(bench: Bench) -> None:
+    """An answer to them would move the offset back, and they would be lost once more."""
+    partition = bench.tracker.assign(TOPIC, 1)
+    record = partition.take(4, 0, None, b"", [], 1)
+    reported = bench.lose(1, 5, 9)
+    bench.deliver(bench.records(1))
+    assert not reported
+    bench.deliver([record])
+    assert not reported
+    assert bench.broker.offsets == {0: 1, 1: 5}
+    bench.transactions.run_errand()
+    assert reported
+    assert bench.broker.offsets == {0: 1, 1: 9}
+    bench.deliver([partition.take(9, 0, None, b"", [], 1)])
+    assert bench.broker.offsets == {0: 1, 1: 10}
+
+
+def test_of_a_partition_that_went_away_somebody_else_reports_what_is_lost(bench: Bench) -> None:
+    bench.tracker.assign(TOPIC, 1)
+    bench.transactions.run_errand()
+    reported = bench.lose(1, 5, 9)
+    bench.tracker.revoke(TOPIC, 1)
+    assert not bench.transactions.has_errand()
+    bench.tracker.assign(TOPIC, 1)
+    bench.deliver(bench.records(1))
+    assert not reported
+    assert bench.broker.offsets == {0: 1}
+    bench.tracker.revoke(TOPIC, 1)
+    bench.lose(1, 5, 9)  # too late
+    assert not bench.transactions.has_errand()
+
+
+def test_what_is_lost_by_now_is_reported_once(bench: Bench) -> None:
+    bench.tracker.assign(TOPIC, 1)
+    reported = bench.lose(1, 5, 9), bench.lose(1, 5, 12)
+    bench.transactions.run_errand()
+    assert reported == ([], ["reported"])
+    assert bench.broker.visible == [b"lost 5"]
+    assert bench.broker.offsets == {1: 12}
+
+
+def test_a_commit_in_doubt_is_not_taken_for_done_where_offsets_begin_again(bench: Bench) -> None:
+    """The topic was made anew: the offset that the group had leads further than the one in doubt."""
+    bench.broker.offsets = {0: 100}
+    bench.broker.failures = {"commit": [FATAL]}
+    bench.deliver(bench.records(2))
+    bench.assert_settled(2)

@@ -41,11 +41,18 @@ def test_it_waits_above_a_limit_until_the_lag_is_half_of_it() -> None:
     assert limiter.waits_for == "others"
 
 
-def test_without_a_limit_or_a_figure_nothing_is_waited_for() -> None:
+def test_without_a_limit_nothing_is_waited_for() -> None:
+    assert Limiter([], None, Hands()).may_go()
+
+
+def test_without_a_figure_it_waits_until_there_is_one() -> None:
     hands = Hands()
-    assert Limiter([], None, hands).may_go()
-    hands.behind = None
-    assert Limiter([Bound(hands, 1, "live")], None, hands).may_go()
+    limiter = Limiter([Bound(hands, 10, "live")], None, hands)
+    allowed = []
+    for hands.behind in (None, 0, None, 11, None, 6, 5):
+        allowed.append((limiter.may_go(), limiter.waits_for))
+    unknown = (False, "live: asks how far they are")
+    assert allowed == [unknown, (True, None), unknown, (False, "live"), unknown, (False, "live"), (True, None)]
 
 
 def test_a_rate_is_kept_and_not_saved_up() -> None:
