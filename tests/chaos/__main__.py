@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--seed N] [--only NAME…] [--short | --full] [--json FILE] [--list]`, which `make chaos` runs.
+"""What `make chaos` runs: `python -m tests.chaos`; `--help` tells its options.
 
 Real services, processes killed and services disturbed while frames flow, and after each scenario the auditor
 (`tests/audit.py`) over every acknowledged publish. One table at the end; exit code 1 when anything is wrong in it,
@@ -32,9 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     chosen = [scenario for scenario in SCENARIOS if not options.only or scenario.name in options.only]
+    left_out = {scenario.name: reason for scenario in chosen if (reason := scenario.cannot_be_played) is not None}
+    chosen = [scenario for scenario in chosen if scenario.name not in left_out]
     began = time.monotonic()
-    # Who is asked to end, as by a time limit, still says what it has seen.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Who is asked to end, or has taken all its time, still says what it has seen.
+    for end in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(end, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, options.minutes * 60)
     outcomes: list[Outcome] = []
     try:
         _run_all(chosen, seed, outcomes, short=options.short)
@@ -44,9 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as missing:
         print(f"chaos: {missing}", file=sys.stderr)
         return 2
+    signal.setitimer(signal.ITIMER_REAL, 0)
     total = total_of(outcomes, seed)
     total.seconds = time.monotonic() - began
-    print(f"\n{table([*outcomes, total])}")
+    print(
+        f"\n{table([*outcomes, total])}",
+        *(f"{name}: not played: {reason}" for name, reason in left_out.items()),
+        sep="\n",
+    )
     if options.json is not None:
         facts = {"seed": seed, "scenarios": [outcome.facts() for outcome in outcomes], "total": total.facts()}
         options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -61,9 +70,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("--short", action="store_true", help="as much as the tests do, minutes")
     how_much.add_argument("--full", action="store_true", help="all of it, about half an hour (default)")
+    parser.add_argument("--minutes", type=float, default=90, help="end after so many, as wrong (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the table there, too")
     parser.add_argument("--list", action="store_true", help="say what there is")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.minutes <= 0:
+        parser.error("--minutes must be more than 0")
+    return options
 
 
 def _run_all(chosen: Sequence[Scenario], seed: int, outcomes: list[Outcome], *, short: bool) -> None:

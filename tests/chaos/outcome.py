@@ -1,7 +1,7 @@
 """What became of one scenario, and the table of all of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -74,6 +74,11 @@ class Outcome:
     def facts(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {**asdict(self), "seconds": round(self.seconds, 1), "verdict": self.verdict}
+
+
+def outcome_of(facts: Mapping[str, Any]) -> Outcome:
+    """Read what `Outcome.facts` returned."""
+    return Outcome(**{name: value for name, value in facts.items() if name != "verdict"})
 
 
 def total_of(outcomes: Sequence[Outcome], seed: int) -> Outcome:

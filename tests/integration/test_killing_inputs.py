@@ -83,20 +83,29 @@ def test_a_crash_a_hang_and_a_glutton_become_one_dead_letter_each(world: World, 
     assert worker.terminate() == 0
 
 
-def test_a_frame_that_takes_the_supervisor_along_is_blamed_at_the_third_death(world: World, tmp_path: Path) -> None:
-    """Nobody on the machine remembers anything: suspicion is in Kafka alone."""
-    env = _env(tmp_path)
-    world.publish(_frames(30, {11: KILLING}))
+def test_a_frame_that_takes_the_supervisor_along_is_blamed_at_the_third_death_then_one_that_hangs(
+    world: World, tmp_path: Path
+) -> None:
+    """Nobody on the machine remembers anything: suspicion is in Kafka alone. Both are in one batch."""
+    env = _env(tmp_path, SIGHTLINE_WORKER_MAX_BATCH_S="3")
+    published = world.publish(_frames(30, {7: KILLING, 11: HANGING}))
+    world.start_sink("postgres")
+    world.start_sink("objects")
     for death in range(1, 4):
         doomed = world.start_worker(env)
         wait_for(lambda doomed=doomed: doomed.process.poll() == -signal.SIGKILL, 60, f"death {death}")  # type: ignore[misc]
         assert not world.dead_letters()
     last = world.start_worker(env)
     _wait_until_answered(world)
-    (letter,) = _letters(world).values()
-    assert (letter.code, letter.origin.offset) == ("process_killed", _offset_of(world, "e11"))
-    assert "in hand at 3 deaths, 2 alone" in letter.reason
-    assert {result["event_id"] for result in world.results()} == {f"e{n}" for n in range(30)} - {"e11"}
+    letters = _letters(world)
+    assert {event_id: (letter.code, letter.origin.offset) for event_id, letter in letters.items()} == {
+        "e7": ("process_killed", _offset_of(world, "e7")),
+        "e11": ("process_hung", _offset_of(world, "e11")),
+    }
+    assert "in hand at 3 deaths, 2 alone" in letters["e7"].reason
+    world.wait_for_rows(30)
+    assert_sound(world, published)
+    assert world.count_rows() == (28, 2)
     assert last.terminate() == 0
 
 

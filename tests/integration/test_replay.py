@@ -1,7 +1,12 @@
 """Replays: the same frames once more, apart from the live results, and each of them once."""
 
+import contextlib
 import itertools
+import os
+import pty
 import random
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +29,7 @@ from tests.integration.replaying import BROKEN, FRAMES, GOOD, Replaying, make_re
 from tests.pictures import headers, jpeg
 from tests.quick import make_host
 from tests.services import S3, Kafka, Postgres
-from tests.world import World, wait_for
+from tests.world import SIGHTLINE, World, wait_for
 
 pytestmark = pytest.mark.services
 POINTS = ("replay-acknowledged:10", "replay-saved:2", "replay-acknowledged:1", "replay-saved:1")
@@ -136,15 +141,44 @@ def test_sending_yields_to_live_frames(world: World) -> None:
         polite = host.start(
             world, "replay", "start", world.pipeline, "--id", "polite", "--max-live-lag", "50", "--rate", "20"
         )
-        wait_for(lambda: "yields to live frames" in polite.said("err"), 30, "it yields")
-        sent = world.count(topics.frames_replay(world.pipeline))
-        assert sent < 60  # those that went before the lag was known
+        wait_for(lambda: "polite: yields to live frames\n" in polite.said("err"), 30, "it yields")
         time.sleep(2)
-        assert world.count(topics.frames_replay(world.pipeline)) == sent
+        assert world.count(topics.frames_replay(world.pipeline)) == 0  # nor before the lag was known
         assert polite.poll() is None
         world.start_worker()
         assert polite.wait() == 0, polite.said("err")
     wait_for(lambda: len(rows(world, "polite")) == 120, 60, "all answered again")
+
+
+def test_a_terminal_shows_how_far_it_is_and_the_time_left(replaying: Replaying) -> None:
+    """Four seconds of sending; `status` says the same of the answers, at their pace."""
+    world = replaying.world
+    replaying.answer_replays()
+    screen, terminal = pty.openpty()
+    command = [SIGHTLINE, "replay", "start", world.pipeline, "--id", "shown", "--rate", "30"]
+    env = {**world.env, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=terminal) as sending:
+        os.close(terminal)
+        shown = _read_to_its_end(screen)
+    assert sending.returncode == 0
+    states = [(int(done), left) for done, left in re.findall(rf"shown .* (\d+)/{FRAMES} (\S+)", shown)]
+    counts = [done for done, _ in states]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 4
+    assert states[-1] == (FRAMES, "0:00:00")
+    seconds = [int(left[-2:]) for done, left in states if 0 < done < FRAMES and left[0].isdigit()]
+    assert seconds == sorted(seconds, reverse=True)
+    assert 1 <= seconds[0] <= 10
+    assert replaying.answered("shown", FRAMES)["left_s"] == 0
+
+
+def _read_to_its_end(screen: int) -> str:
+    """Return what was written to a terminal, a line for each time it was written anew, without control sequences."""
+    said = b""
+    with open(screen, "rb", buffering=0) as file, contextlib.suppress(OSError):  # EIO: nobody has it open any more
+        while part := file.read(4096):
+            said += part
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode()).replace("\r", "\n")
 
 
 def test_sending_waits_while_the_workers_of_replays_have_enough_to_do(replaying: Replaying) -> None:

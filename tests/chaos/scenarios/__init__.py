@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.outcome import Outcome
+from tests.chaos.namespace import is_inside, run_inside, what_is_missing
+from tests.chaos.outcome import Outcome, outcome_of
 from tests.chaos.scenarios import (
     clocks,
     clusters,
@@ -16,6 +17,7 @@ from tests.chaos.scenarios import (
     monitors,
     network,
     outages,
+    packets,
     redrives,
     replays,
 )
@@ -26,7 +28,8 @@ from tests.chaos.stage import Services, Size, Stage
 class Scenario:
     """One story of faults, and how much of it the short form and the full form ask for.
 
-    The short form is part of the tests, but where `tested_in` names a test that does as much already.
+    The short form is part of the tests, but where `tested_in` names a test that does as much already. One that is
+    `isolated` has a network and services of its own.
     """
 
     name: str
@@ -34,11 +37,17 @@ class Scenario:
     short: Size
     full: Size
     tested_in: str | None = None
+    isolated: bool = False
 
     @property
     def about(self) -> str:
         """The first line of its story."""
         return (self.play.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def cannot_be_played(self) -> str | None:
+        """Why this machine cannot play it, or None."""
+        return what_is_missing() if self.isolated and not is_inside() else None
 
 
 SCENARIOS = (
@@ -53,6 +62,7 @@ SCENARIOS = (
     Scenario("stores", outages.stores, Size(500, 5, outage_s=1), Size(10_000, 10, outage_s=5)),
     Scenario("loaded", outages.stores_and_models, Size(150, 2, outage_s=1), Size(1_500, 2, outage_s=10)),
     Scenario("network", network.disturbed, Size(800, 8, outage_s=1), Size(12_000, 24, outage_s=3)),
+    Scenario("packets", packets.lost, Size(400, 4, outage_s=1.5), Size(6_000, 12, outage_s=5), isolated=True),
     Scenario("cluster", clusters.one_of_three, Size(400, 1), Size(6_000, 3)),
     Scenario("rebalances", clusters.coming_and_going, Size(800, 5), Size(15_000, 24)),
     Scenario("floods", floods.of_poison, Size(400, 2), Size(1_200, 2), "integration/test_flood_halt.py"),
@@ -63,6 +73,10 @@ SCENARIOS = (
 
 def run(scenario: Scenario, seed: int, size: Size, services: Services, folder: Path) -> Outcome:
     """Play a scenario to its end. What goes wrong stands in the outcome, whatever it was."""
+    if scenario.isolated and not is_inside():
+        how_much = "--short" if size == scenario.short else "--full"
+        facts = run_inside(["--only", scenario.name, "--seed", str(seed), how_much], folder)
+        return outcome_of(facts["scenarios"][0])
     outcome = Outcome(scenario.name, seed)
     with Stage(outcome, size, services, folder) as stage:
         try:
