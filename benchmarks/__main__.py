@@ -33,8 +33,11 @@ Service = TypeVar("Service", bound=LocalService)
 
 
 def _memory(world: World, _: Path) -> list[Figure]:
-    note = f"{memory.PICTURES} pictures of 1 MB, a third of them 24 MP; the most resident of supervisor and child"
-    return [Figure("worker's memory with a backlog", memory.peak_bytes(world) / 1e6, "MB", "< 500", None, note)]
+    note = f"{memory.PICTURES} pictures of 1 MB, a third of them 24 MP; the most resident, of all its processes"
+    return [
+        Figure(f"{name}'s memory with a backlog", peak / 1e6, "MB", f"< {memory.GOALS[name] / 1e6:.0f}", None, note)
+        for name, peak in memory.peak_bytes(world).items()
+    ]
 
 
 MEASUREMENTS: dict[str, Callable[[World, Path], list[Figure]]] = {

@@ -1,16 +1,24 @@
-"""The most memory that a worker, supervisor and child, has resident while it works off a backlog of large pictures."""
+"""The most memory that each process has resident while it works off a backlog of large pictures."""
+
+import os
+import subprocess
 
 from benchmarks.photos import photo
 from schemas import topics
 from schemas.frame import frame_headers
-from tests.world import World, wait_for
+from tests.world import SIGHTLINE, World, wait_for
 
 PICTURES = 3000
 DISTINCT = 6
+# In bytes. A picture is decoded in a worker only.
+GOALS = {"worker": 500_000_000, "sink objects": 300_000_000, "sink postgres": 300_000_000, "replay": 300_000_000}
 
 
-def peak_bytes(world: World, count: int = PICTURES) -> int:
-    """Publish `count` pictures of about 1 MB, a third of them of 24 megapixels; then let one worker loose on them."""
+def peak_bytes(world: World, count: int = PICTURES) -> dict[str, int]:
+    """Publish `count` pictures of about 1 MB, a third of them of 24 megapixels; return the peak of each process.
+
+    A worker (supervisor and child together) answers them, sinks store what came of that, a replay sends them once more.
+    """
     small = [photo(seed, 1900, 1420, quality=90) for seed in range(DISTINCT)]
     large = [photo(seed, 6000, 4000, quality=26) for seed in range(DISTINCT)]
     world.publish(
@@ -20,9 +28,24 @@ def peak_bytes(world: World, count: int = PICTURES) -> int:
         )
         for number in range(count)
     )
-    worker = world.start_worker().wait_ready()
+    worker = world.start("worker", world.pipeline, "--no-replay").wait_ready()
     results = topics.results(world.pipeline)
     wait_for(lambda: world.count(results) >= count, 900, "all results")
-    peak = worker.rss_bytes()
+    peaks = {"worker": worker.rss_bytes()}
     worker.terminate()
-    return peak
+    sinks = {kind: world.start_sink(kind).wait_ready() for kind in ("objects", "postgres")}
+    world.wait_until_settled(300)
+    for kind, sink in sinks.items():
+        peaks[f"sink {kind}"] = sink.rss_bytes()
+        sink.terminate()
+    return peaks | {"replay": _replay_peak_bytes(world)}
+
+
+def _replay_peak_bytes(world: World) -> int:
+    command = [SIGHTLINE, "replay", "start", world.pipeline, "--max-live-lag", "0", "--json"]
+    replay = subprocess.Popen(command, env=world.env, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(replay.pid, 0)
+    replay.returncode = os.waitstatus_to_exitcode(status)
+    if replay.returncode:
+        raise RuntimeError(f"the replay ended with {replay.returncode}")
+    return usage.ru_maxrss * 1024

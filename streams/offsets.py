@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 
 from sightline.runtime import metrics
 from sightline.runtime.log import get_logger
-from streams.tracker import Tracker
+from streams.tracker import TrackedPartition, Tracker
 
 _log = get_logger(__name__)
 _TIMEOUT_S = 5.0
@@ -36,6 +36,21 @@ class LostRange:
 Report = Callable[[LostRange, TopicPartition, Callable[[], None]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """A report that is safe: the partition, under the assignment that it had, goes on at `earliest`."""
+
+    tracked: TrackedPartition
+    from_offset: int
+    earliest: TopicPartition
+
+    @property
+    def is_read_on(self) -> bool:
+        """Whether reading goes on there already. Behind the old offset of a topic that was made anew it does not."""
+        position, earliest = self.tracked.position, self.earliest.offset
+        return position is not None and earliest < position and not earliest < self.from_offset <= position
+
+
 class OffsetRecovery:
     """The partitions of one consumer that have no offset to read from. Used from the polling thread."""
 
@@ -44,7 +59,7 @@ class OffsetRecovery:
         self._group = group
         self._noted: set[tuple[str, int]] = set()
         self._reporting: set[tuple[str, int]] = set()
-        self._reported: queue.SimpleQueue[TopicPartition] = queue.SimpleQueue()
+        self._reported: queue.SimpleQueue[_Reported] = queue.SimpleQueue()
 
     def note(self, topic: str, partition: int) -> None:
         """Remember that a partition stands still for want of an offset."""
@@ -87,20 +102,33 @@ class OffsetRecovery:
         """
         if not self._noted:
             return
+        held = [(key, tracked) for key in self._noted - self._reporting if (tracked := tracker.get(*key)) is not None]
+        self._noted &= {*self._reporting, *(key for key, _ in held)}
         try:
-            places = [place for topic, partition in self._noted - self._reporting
-                      if (place := self._examine(tracker, topic, partition, report)) is not None]  # fmt: skip
-            while not self._reported.empty():
-                places.append(self._reported.get())
-            self._go_on(tracker, places)
+            places = [place for _, tracked in held if (place := self._examine(tracked, report)) is not None]
+            self._go_on(tracker, [*places, *self._take_reported(tracker)])
         except KafkaException as error:
             _log.warning("offsets cannot be looked up", group=self._group, code=error.args[0].name())
             self._reporting.clear()  # a report that did not lead on is made again; its alert has the same id
 
-    def _examine(self, tracker: Tracker, topic: str, partition: int, report: Report) -> TopicPartition | None:
+    def _take_reported(self, tracker: Tracker) -> list[TopicPartition]:
+        """Return where partitions go on whose reports are safe; what has another assignment by now has begun anew."""
+        places = []
+        while not self._reported.empty():
+            reported = self._reported.get()
+            key = reported.earliest.topic, reported.earliest.partition
+            if tracker.get(*key) is not reported.tracked:
+                continue
+            if reported.is_read_on:
+                self._noted.discard(key)
+                self._reporting.discard(key)
+            else:
+                places.append(reported.earliest)
+        return places
+
+    def _examine(self, tracked: TrackedPartition, report: Report) -> TopicPartition | None:
+        topic, partition, position = tracked.topic, tracked.partition, tracked.position
         place = TopicPartition(topic, partition)
-        tracked = tracker.get(topic, partition)
-        position = None if tracked is None else tracked.position
         if position is None:
             committed = self._consumer.committed([place], timeout=_TIMEOUT_S)[0]
             if committed.error is not None:
@@ -112,10 +140,10 @@ class OffsetRecovery:
         if low <= position <= high:
             return TopicPartition(topic, partition, position)
         lost = LostRange(self._group, topic, partition, position, max(low, position))
-        self._report(lost, TopicPartition(topic, partition, low), report)
+        self._report(lost, _Reported(tracked, position, TopicPartition(topic, partition, low)), report)
         return None
 
-    def _report(self, lost: LostRange, earliest: TopicPartition, report: Report) -> None:
+    def _report(self, lost: LostRange, reported: _Reported, report: Report) -> None:
         metrics.OFFSETS_LOST.labels(self._group, lost.topic, str(lost.partition)).inc(lost.to_offset - lost.from_offset)
         _log.error(
             "offsets lost",
@@ -126,7 +154,7 @@ class OffsetRecovery:
             to_offset=lost.to_offset,
         )
         self._reporting.add((lost.topic, lost.partition))
-        report(lost, earliest, lambda: self._reported.put(earliest))
+        report(lost, reported.earliest, lambda: self._reported.put(reported))
 
     def _go_on(self, tracker: Tracker, places: list[TopicPartition]) -> None:
         """Assign anew: `places` at their new offsets, every other partition where it stands."""

@@ -22,8 +22,9 @@ class Passage:
 
     @property
     def stands(self) -> bool:
-        """Whether the partition is still held, and where it was."""
-        return self.tracked.held and self.tracked.position in {None, self.from_offset}
+        """Whether the partition is still held, and where it was; a topic that was made anew begins again anyway."""
+        made_anew = self.place.offset < self.from_offset
+        return self.tracked.held and (made_anew or self.tracked.position in {None, self.from_offset})
 
     @property
     def ready(self) -> bool:

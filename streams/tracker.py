@@ -226,7 +226,7 @@ class Tracker:
         with self.changed:
             self.changed.wait_for(lambda: self.records <= len(gathering) or give_up(), timeout_s)
 
-    def wait_unless_given_back(self, records: Sequence[Record], timeout_s: float) -> None:
+    def wait_unless_given_back(self, records: Sequence[Record | TrackedPartition], timeout_s: float) -> None:
         """Block for `timeout_s`, or until none of `records` is held any more."""
         with self.changed:
             self.changed.wait_for(lambda: not any(record.held for record in records), timeout_s)

@@ -28,6 +28,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from schemas.errors import OutageError
 from sightline.runtime import metrics
+from sightline.runtime.backoff import Backoff
 from sightline.runtime.faults import BEFORE_COMMIT, IN_TRANSACTION, Faults
 from sightline.runtime.kafka import SERVICE, make_consumer, make_transactional_producer, map_kafka_error
 from sightline.runtime.log import get_logger
@@ -134,7 +135,7 @@ class Transactions:
             self._ready()
             load = self._load([], [])
             if load.places:
-                self._try(load)
+                self._insist(load)
                 self._finish(load)
         except OutageError as outage:
             self._problem = outage
@@ -145,6 +146,20 @@ class Transactions:
             self._problem = None
         finally:
             self._leave()
+
+    def _insist(self, load: _Load) -> None:
+        """Try it once, and as long as nobody knows whether it came through: sent again, it could stand twice."""
+        backoff = Backoff()
+        while True:
+            try:
+                self._try(load)
+            except OutageError as outage:
+                if not (self._committing or self._doubtful) or not load.held():
+                    raise
+                self._problem = outage
+                self._tracker.wait_unless_given_back(load.holders, backoff.next_delay_s())
+            else:
+                return
 
     def problem(self) -> OutageError | None:
         """Return what kept the last errand from its end: publishing is not possible at present."""

@@ -17,7 +17,7 @@ from tests.world import make_world
 def main(arguments: list[str]) -> int:
     """Run on services of its own, print a summary, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("--messages", type=int, default=105_000)  # every thirtieth is sound
+    parser.add_argument("--messages", type=int, default=150_000)  # two thirds are malformed frames
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wave", type=int, default=5000)
     options = parser.parse_args(arguments)
@@ -55,6 +55,9 @@ def _summary(outcome: Outcome) -> list[str]:
     lines += ["", *(f"{count:7} {code}" for code, count in books.codes.most_common()), ""]
     lines += [f"{topic}: {there} complaints of {wanted}" for topic, (wanted, there) in outcome.complaints.items()]
     lines += [f"{name}: {', '.join(f'{one:.0f}' for one in samples)} MB" for name, samples in outcome.memory_mb.items()]
+    lines += [f"{name}: {growth:.0f} bytes a message" for name, samples in outcome.memory_mb.items()
+              if (growth := outcome.growth(samples)) is not None]  # fmt: skip
+    lines.append(f"{books.frames} of them malformed frames")
     lines.append(f"{outcome.deaths} deaths of the process that decodes, {books.repeats} repeats on topics")
     return [*lines, f"{len(outcome.findings())} findings", *outcome.findings()[:30]]
 

@@ -378,7 +378,7 @@ def test_nothing_is_committed_beside_the_transactions(bench: Bench) -> None:
 def test_offsets_that_are_lost_are_reported_together_with_the_offset_behind_them(bench: Bench, *, busy: bool) -> None:
     quiet = bench.tracker.assign(TOPIC, 1)
     bench.transactions.run_errand()
-    bench.broker.failures = {"commit": [ABORTABLE]}
+    bench.broker.failures = {"offsets": [ABORTABLE]}
     reported = bench.lose(1, 5, 9)
     assert bench.transactions.has_errand()
     if busy:
@@ -440,3 +440,19 @@ def test_a_commit_in_doubt_is_not_taken_for_done_where_offsets_begin_again(bench
     bench.broker.failures = {"commit": [FATAL]}
     bench.deliver(bench.records(2))
     bench.assert_settled(2)
+
+
+@pytest.mark.parametrize(
+    ("error", "lost_answers"), [(FATAL, 0), (FATAL, 1), (ABORTABLE, 0), (ABORTABLE, 1), (RETRIABLE, 0)]
+)
+def test_an_errand_that_is_in_doubt_says_what_is_lost_once(bench: Bench, error: KafkaError, lost_answers: int) -> None:
+    bench.tracker.assign(TOPIC, 1)
+    bench.transactions.run_errand()
+    bench.broker.failures, bench.broker.lost_answers = {"commit": [error, RETRIABLE]}, lost_answers
+    reported = bench.lose(1, 5, 9)
+    bench.transactions.run_errand()
+    assert reported == ["reported"]
+    assert bench.broker.visible == [b"lost 5"]
+    bench.deliver(bench.records(1))
+    assert bench.broker.visible == [b"lost 5", b"r0"]
+    assert bench.transactions.problem() is None
