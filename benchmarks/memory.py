@@ -11,7 +11,7 @@ from tests.world import SIGHTLINE, World, wait_for
 PICTURES = 3000
 DISTINCT = 6
 # In bytes. A picture is decoded in a worker only.
-GOALS = {"worker": 500_000_000, "sink objects": 300_000_000, "sink postgres": 300_000_000, "replay": 300_000_000}
+GOALS = {"worker": 500_000_000, "sink objects": 300_000_000, "sink postgres": 300_000_000, "replay": 400_000_000}
 
 
 def peak_bytes(world: World, count: int = PICTURES) -> dict[str, int]:

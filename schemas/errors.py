@@ -123,11 +123,15 @@ class ReplayCode(_Explained):
     """Why a command for a replay is refused. The value is on the wire and never changes its meaning."""
 
     COMMAND_INVALID = "command_invalid", "The command's headers or value are not as its schema wants them."
-    REQUEST_INVALID = "request_invalid", "Pipeline, selection or overrides are refused; the reason says which."
+    REQUEST_INVALID = (
+        "request_invalid",
+        "What is asked for is refused, such as a pipeline or selection; the reason says which.",
+    )
     UNKNOWN = "replay_unknown", "There is no replay of this id."
     EXISTS = "replay_exists", "There is a replay of this id already."
     STATE_WRONG = "replay_state_wrong", "The replay is in a state that does not allow it."
-    UNANSWERED = "replay_unanswered", "Frames of the replay have no answer yet, so not all can be promoted."
+    UNANSWERED = "replay_unanswered", "Frames of the replay have no answer yet, so not all can be promoted or compared."
+    ANSWER_TOO_LARGE = "answer_too_large", "The comparison fits no message; the command line has no such bound."
     FAILED = "command_failed", "An unexpected error, repeated when the command was tried again."
 
 

@@ -19,7 +19,7 @@ from schemas.headers import Headers, is_clean, single_values
 from schemas.identity import command_key
 from schemas.message import Message
 from schemas.replay import REPLAY_ID
-from schemas.result import FreeForm, Moment, WireModel
+from schemas.result import FreeForm, Moment, Score, Share, WireModel
 
 COMMAND_TYPE: Final = "sightline.replay-command.v1"
 ANSWER_TYPE: Final = "sightline.replay-answer.v1"
@@ -28,9 +28,13 @@ MAX_COMMAND_BYTES: Final = 512 * 1024
 _ANSWER_SOURCE: Final = "/sightline/replays"
 _CODE: Final = r"^[a-z_]{1,64}$"
 _LONGEST: Final = 2**63 - 1
+_LEAST_IOU: Final = 0.01
 
-Action = Literal["plan", "start", "pause", "resume", "cancel", "promote", "status"]
+Action = Literal["plan", "start", "pause", "resume", "cancel", "promote", "compare", "status"]
 SENDING: Final[tuple[Action, ...]] = ("start", "resume")
+LIMITS: Final = ("changed", "worse", "lost", "gained", "missing")
+_PACE: Final = ("rate", "max_live_lag", "max_backlog")
+_COMPARING: Final = ("baseline", "iou", "score_drop", *(f"at_most_{name}" for name in LIMITS))
 
 
 def _clean(text: str) -> str:
@@ -115,8 +119,27 @@ class ReplayCommand(BaseModel):
     max_live_lag: int | None = Field(
         None, ge=0, le=_LONGEST, description="Wait while live workers are further behind, in frames. 0: never wait."
     )
+    max_backlog: int | None = Field(
+        None, ge=0, le=_LONGEST,
+        description="Wait while so many frames of replays are sent and not answered. 0: never wait.",
+    )  # fmt: skip
     partial: bool = Field(False, description="`promote` also while frames have no answer yet.")
     copies: bool = Field(False, description="`promote` also what was analysed from a kept picture.")
+    baseline: _ReplayId | None = Field(
+        None, description="`compare` with this replay; by default with the live results."
+    )
+    iou: float | None = Field(
+        None, ge=_LEAST_IOU, le=1, description="`compare`: from which overlap on two boxes are one object; 0.5."
+    )
+    score_drop: Score | None = Field(
+        None, description="`compare`: a score may fall so far before the frame counts as worse; 1."
+    )
+    at_most_changed: Share | None = Field(None, description="`compare`: limit of frames that change verdict or label.")
+    at_most_worse: Share | None = Field(None, description="`compare`: limit of frames that are worse.")
+    at_most_lost: Share | None = Field(None, description="`compare`: limit of the old detections that are lost.")
+    at_most_gained: Share | None = Field(None, description="`compare`: limit of the new detections that are new.")
+    at_most_missing: Share | None = Field(None, description="`compare`: limit of old frames without a new answer.")
+    count_copies: bool = Field(False, description="`compare`: hold limits against frames analysed from a copy as well.")
     requested_by: _Text | None = Field(None, description="Who asks, for the records; by default `ce_source`.")
 
     @model_validator(mode="after")
@@ -128,11 +151,22 @@ class ReplayCommand(BaseModel):
             raise ValueError("names neither a pipeline nor a replay_id" if self.action == "start" else "lacks a field")
         if not new and (self.selection is not None or self.overrides is not None):
             raise ValueError("a replay that exists has its selection and overrides already")
-        if self.action not in SENDING and (self.rate is not None or self.max_live_lag is not None):
-            raise ValueError("only start and resume take rate and max_live_lag")
+        if self.action not in SENDING and self._gives(_PACE):
+            raise ValueError("only start and resume take rate, max_live_lag and max_backlog")
         if self.action != "promote" and (self.partial or self.copies):
             raise ValueError("only promote takes partial and copies")
+        if self.action != "compare" and (self._gives(_COMPARING) or self.count_copies):
+            raise ValueError("only compare takes baseline, iou, score_drop, limits and count_copies")
+        if self.baseline is not None and self.baseline == self.replay_id:
+            raise ValueError("a replay is compared with another one")
         return self
+
+    def limits(self) -> dict[str, float]:
+        """Return the limits that `compare` shall hold, as shares by their names."""
+        return {name: share for name in LIMITS if (share := getattr(self, f"at_most_{name}")) is not None}
+
+    def _gives(self, names: tuple[str, ...]) -> bool:
+        return any(getattr(self, name) is not None for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +197,10 @@ class ReplayAnswer(WireModel):
     pipeline: str | None = None
     state: str | None = Field(None, examples=["planned", "running", "paused", "published", "cancelled"])
     counts: FreeForm | None = Field(None, description="Frames by what became of them.")
+    comparison: FreeForm | None = Field(
+        None, description="Of `compare`: the JSON of the command line, without the frames that changed most."
+    )
+    limits_kept: bool | None = Field(None, description="Of `compare`: whether the replay kept every limit.")
     code: str | None = Field(None, pattern=_CODE)
     reason: str | None = None
     answered_at: Moment

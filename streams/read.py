@@ -27,6 +27,8 @@ from streams.messages import headers_of
 
 _log = get_logger(__name__)
 _POLL_S = 0.2
+# So many are in hand at a time, of which each may be as large as a message can be; the queue before it counts bytes.
+AT_A_TIME = 16
 # What the client gets over by itself: these are reported while it tries again.
 _PASSING = {
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 -- this is how the library names its client-side codes
@@ -74,7 +76,7 @@ def follow_topic(
         consumer.assign(_places(consumer, _partitions(consumer, topic, timeout_s), start, timeout_s))
         last = time.monotonic()
         while idle_s is None or time.monotonic() - last < idle_s:
-            for message in consumer.consume(500, _POLL_S):
+            for message in consumer.consume(AT_A_TIME, _POLL_S):
                 if is_record(message):
                     last = time.monotonic()
                     yield topic_record(message)
@@ -91,7 +93,7 @@ def read_to_end(settings: KafkaSettings, topic: str, start: Start, *, timeout_s:
         while unfinished:
             if time.monotonic() - last > timeout_s:
                 raise OutageError("kafka", f"nothing more of {topic} came for {timeout_s:.0f} s")
-            for message in consumer.consume(500, _POLL_S):
+            for message in consumer.consume(AT_A_TIME, _POLL_S):
                 if at_end(message):
                     unfinished.discard(message.partition() or 0)
                     last = time.monotonic()
@@ -125,7 +127,7 @@ def read_all_to_end(
         while unfinished:
             if time.monotonic() - last > timeout_s:
                 raise OutageError("kafka", f"nothing more of {', '.join(names)} came for {timeout_s:.0f} s")
-            for message in consumer.consume(500, _POLL_S):
+            for message in consumer.consume(AT_A_TIME, _POLL_S):
                 ended = (message.topic() or "", message.partition() or 0)
                 if at_end(message) and ended in unfinished:
                     unfinished.discard(ended)

@@ -4,32 +4,25 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
 
-from schemas import topics
 from schemas.errors import ConfigurationError
 from schemas.result import Result
 from sightline.cli.exits import WORK_FAILED
 from sightline.cli.options import AsJson, Timeout
 from sightline.cli.output import print_json, print_note
-from sightline.cli.pipelines import check_name
+from sightline.cli.replay_comparing import Compared, Wanted, compare_replays, open_results
 from sightline.cli.replay_figures import print_comparison
 from sightline.cli.replay_pictures import Pictures
 from sightline.cli.start import start
 from sightline.compare.change import Rules
 from sightline.compare.comparison import Comparison
-from sightline.compare.facts import About, comparison_facts
-from sightline.compare.limits import Verdict, judge, judged_frames, parse_share
-from sightline.compare.pair import Found, Pair, Side
+from sightline.compare.limits import parse_share
 from sightline.compare.report import Shown, comparison_page
-from sightline.runtime.database import database_engine
-from sinks.postgres.compare import LIVE, PairRow, ReplayFacts, SideRow, read_bodies, read_pairs, read_replay
-
-_QUERY_TIMEOUT_S: Final = 3600.0
-_ENDED: Final = frozenset({None, "published", "cancelled"})
+from sinks.postgres.compare import LIVE, read_bodies
 
 
 def compare(  # noqa: PLR0913 -- each is an option of the command
@@ -77,73 +70,24 @@ def compare(  # noqa: PLR0913 -- each is an option of the command
         "changed": at_most_changed, "worse": at_most_worse, "lost": at_most_lost, "gained": at_most_gained,
         "missing": at_most_missing,
     })  # fmt: skip
-    engine = database_engine(
-        settings.database_url(), application_name="sightline-cli", statement_timeout_s=_QUERY_TIMEOUT_S
-    )
-    facts = _facts(engine, replay_id, against)
-    about = _about(replay_id, against, pipeline, facts)
-    comparison = Comparison(Rules(iou, score_drop), pictures)
-    for row in read_pairs(engine, replay_id, facts, against, about.old_pipeline or ""):
-        comparison.add(_pair(row))
-    verdicts = judge(comparison, limits, count_copies=count_copies)
+    rules = Rules(iou, score_drop)
+    engine = open_results(settings)
+    wanted = Wanted(replay_id, against, pipeline, rules, pictures, limits, count_copies)
+    compared = compare_replays(engine, wanted)
+    comparison, about, verdicts, failed = compared.comparison, compared.about, compared.verdicts, compared.failed
     if html is not None:
         shown = _shown(engine, comparison, Pictures(settings, timeout_s))
-        _write(html, comparison_page(comparison, about, verdicts, Counter(facts.failed), shown))
+        _write(html, comparison_page(comparison, about, verdicts, Counter(failed), shown))
         print_note(f"written: {html}")
     if as_json:
-        print_json({**comparison_facts(comparison, about, verdicts), "failed": dict(facts.failed)})
+        print_json(compared.facts())
     else:
-        print_comparison(comparison, about, verdicts, facts.failed)
-    _end(comparison, verdicts, judged_frames(comparison, count_copies=count_copies))
+        print_comparison(comparison, about, verdicts, failed)
+    _end(compared)
 
 
 def _limits(texts: Mapping[str, str | None]) -> dict[str, float]:
     return {name: parse_share(f"--at-most-{name}", text) for name, text in texts.items() if text is not None}
-
-
-def _facts(engine: Engine, replay_id: str, against: str) -> ReplayFacts:
-    """Read what there is on both sides. Raises ConfigurationError where a side has nothing to compare."""
-    if replay_id == against:
-        raise ConfigurationError("--against", "a replay is compared with another one")
-    sides = {name: read_replay(engine, name) for name in (replay_id, against) if name != LIVE}
-    for name, facts in sides.items():
-        if not facts.rows:
-            raise ConfigurationError(name, "there are no results of such a replay")
-        if facts.state not in _ENDED:
-            print_note(f"warning: replay {name} is {facts.state}; what it has answered so far is compared")
-    return sides[replay_id]
-
-
-def _about(replay_id: str, against: str, pipeline: str | None, facts: ReplayFacts) -> About:
-    if against != LIVE:
-        if pipeline is not None:
-            raise ConfigurationError("--pipeline", "says whose live results are the old side; --against names another")
-        return About(replay_id, against, facts.pipelines, None)
-    origins = {name for topic in facts.topics if (name := topics.pipeline_of(topic)) is not None}
-    names = {check_name(pipeline)} if pipeline is not None else origins or set(facts.pipelines)
-    if len(names) != 1:
-        raise ConfigurationError("--pipeline", f"name one of {', '.join(sorted(names))}: the frames came from several")
-    return About(replay_id, against, facts.pipelines, names.pop())
-
-
-def _pair(row: PairRow) -> Pair:
-    return Pair(row.frame_id, row.source, _side(row.old), _side(row.new), row.identical, row.copied)
-
-
-def _side(row: SideRow | None) -> Side | None:
-    if row is None:
-        return None
-    boxes = zip(*[iter(row.edges)] * 4, strict=True)
-    return Side(
-        row.result_id,
-        row.kind,
-        row.verdict,
-        row.score,
-        row.label,
-        row.probability,
-        tuple(map(Found, row.classes, row.class_ids, row.confidences, boxes)),
-        dict(zip(row.checks, row.passed, strict=True)),
-    )
 
 
 def _shown(engine: Engine, comparison: Comparison, pictures: Pictures) -> Iterator[Shown]:
@@ -167,11 +111,10 @@ def _write(path: Path, page: str) -> None:
         raise ConfigurationError("--html", f"{path} cannot be written: {error.strerror}") from None
 
 
-def _end(comparison: Comparison, verdicts: list[Verdict], judged: int) -> None:
+def _end(compared: Compared) -> None:
     """End with 1 when a limit is broken, or nothing was compared that could have kept it."""
-    if verdicts and not judged:
-        copies = comparison.copies.frames
+    if compared.verdicts and not compared.judged:
+        copies = compared.comparison.copies.frames
         print_note(f"no frame was compared that limits count{f'; {copies} are copies' if copies else ''}")
-        raise typer.Exit(WORK_FAILED)
-    if not all(one.held for one in verdicts):
+    if not compared.kept:
         raise typer.Exit(WORK_FAILED)

@@ -1,6 +1,7 @@
 """`sightline replay promote`: let what a replay says take the place of the live results."""
 
 import time
+from collections.abc import Collection
 from contextlib import closing
 from functools import partial
 from typing import Annotated, Any, Final
@@ -21,7 +22,7 @@ from sightline.cli.replay_worker import GROUP_PROCESS
 from sightline.cli.start import start
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.database import database_engine
-from sightline.runtime.kafka import make_admin
+from sightline.runtime.kafka import make_consumer
 from sightline.runtime.settings import Settings
 from sinks.postgres.replay_results import replayed_pairs
 from sinks.postgres.replays import PUBLISHED, ReplayBook, ReplayRow
@@ -67,7 +68,8 @@ def promote_replay(
     book = open_book(settings)
     row = find_replay(book, replay_id)
     if not partial:
-        _insist_on_all(book, row, settings, timeout_s)
+        hint = "; --partial promotes what there is"
+        insist_on_all(book, row, settings, timeout_s, states={PUBLISHED}, hint=hint)
     check_topic(settings.kafka, topics.results(row.pipeline), timeout_s=timeout_s)
     promoted_at = book.promote(replay_id, SystemClock().now())
     engine = database_engine(
@@ -91,15 +93,19 @@ def promote_replay(
     }  # fmt: skip
 
 
-def _insist_on_all(book: ReplayBook, row: ReplayRow, settings: Settings, timeout_s: float) -> None:
-    """See that nothing is on its way: each frame sent has its answer, or, as with one sent twice, nothing is unread."""
+def insist_on_all(
+    book: ReplayBook, row: ReplayRow, settings: Settings, timeout_s: float, *, states: Collection[str], hint: str = ""
+) -> None:
+    """See that nothing is on its way: each frame sent has its answer, or, as with one sent twice, nothing is unread.
+
+    Raises ReplayError, with `hint` at the end, also for a replay in none of the `states`.
+    """
     facts = facts_of(book, row)
-    if row.state != PUBLISHED:
-        raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, f"is {row.state}; --partial promotes what there is")
+    if row.state not in states:
+        raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, f"is {row.state}{hint}")
     if facts["answered"] < facts["published"] and not _all_is_read(row.pipeline, settings, timeout_s):
         left = facts["published"] - facts["answered"]
-        reason = f"{left} frames have no answer yet; --partial promotes what there is"
-        raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, reason)
+        raise ReplayError(ReplayCode.UNANSWERED, row.replay_id, f"{left} frames have no answer yet{hint}")
 
 
 def _all_is_read(pipeline: str, settings: Settings, timeout_s: float) -> bool:
@@ -118,7 +124,7 @@ def _all_is_read(pipeline: str, settings: Settings, timeout_s: float) -> bool:
 def _lag(group: str, topic: str, settings: Settings, timeout_s: float) -> int | None:
     """Return how far a group is behind, or None where the broker does not say in time."""
     partitions, clock = check_topic(settings.kafka, topic, timeout_s=timeout_s), SystemClock()
-    lag = GroupLag(partial(make_admin, settings.kafka), group, topic, partitions, clock, unread=True)
+    lag = GroupLag(partial(make_consumer, settings.kafka), group, topic, partitions, clock, unread=True)
     deadline = clock.monotonic() + timeout_s
     while (found := lag.lag()) is None and clock.monotonic() < deadline:
         time.sleep(_LOOK_S)

@@ -19,7 +19,7 @@ from sightline.cli.replay_store import open_book, open_objects, open_rows
 from sightline.cli.replay_worker import GROUP_PROCESS
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.faults import Faults
-from sightline.runtime.kafka import make_admin
+from sightline.runtime.kafka import make_consumer
 from sightline.runtime.settings import Settings
 from sinks.postgres.replays import RUNNING, ReplayRow
 from streams.publisher import Publisher
@@ -80,7 +80,7 @@ def run_replay(
 
 def _limiter(pipeline: str, settings: Settings, pace: Pace) -> Limiter:
     """Look how many partitions there are. Raises ConfigurationError without the topics."""
-    connect, clock = partial(make_admin, settings.kafka), SystemClock()
+    connect, clock = partial(make_consumer, settings.kafka), SystemClock()
     bounds = []
     for process, topic, limit, waits_for in (
         ("worker", topics.frames(pipeline), pace.max_live_lag, "yields to live frames"),

@@ -5,14 +5,14 @@ from functools import partial
 from typing import Final
 
 from sightline.cli.replay_acts import Acts
-from sightline.cli.replay_run import MAX_LIVE_LAG, Pace, run_replay
+from sightline.cli.replay_run import Pace, run_replay
 from sightline.cli.replay_store import find_replay, open_commands
 from sightline.cli.start import quieten_faust
 from sightline.cli.worker import HttpPort, announce
 from sightline.runtime.clock import SystemClock
 from sightline.runtime.database import database_engine
 from sightline.runtime.faults import Faults
-from sightline.runtime.log import configure_logging
+from sightline.runtime.log import configure_logging, get_logger
 from sightline.runtime.settings import Settings, load_settings
 from sinks.postgres.replay_commands import DueReplay
 from sinks.postgres.replays import PAUSED, ReplayBook
@@ -22,6 +22,7 @@ from streams.replay.desk import Desk
 from streams.replay.runner import Seen
 from streams.replay.runs import Runs
 
+_log = get_logger(__name__)
 # A connection for each command that is carried out at once, and those that these ask with.
 _CONNECTIONS: Final = 8
 
@@ -50,10 +51,16 @@ def serve(*, http_port: HttpPort = None) -> None:
 
 def _run(settings: Settings, book: ReplayBook, due: DueReplay, stop: threading.Event) -> str | None:
     """Send what is left of a replay until it is paused: a paused one holds nothing."""
+    waited_for: str | None = None
 
     def show(seen: Seen) -> None:
+        nonlocal waited_for
+        if seen.waits_for not in {None, waited_for}:
+            _log.info("replay waits", replay_id=due.replay_id, reason=seen.waits_for)
+        waited_for = seen.waits_for
         if seen.state == PAUSED:
             stop.set()
 
-    pace = Pace(due.rate, MAX_LIVE_LAG if due.max_live_lag is None else due.max_live_lag)
+    given = {"max_live_lag": due.max_live_lag, "max_backlog": due.max_backlog}
+    pace = Pace(due.rate, **{name: limit for name, limit in given.items() if limit is not None})
     return run_replay(find_replay(book, due.replay_id), settings, pace, show, stop)

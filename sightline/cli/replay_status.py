@@ -10,7 +10,7 @@ from sightline.cli.output import print_json, print_line, print_table
 from sightline.cli.pipelines import check_name
 from sightline.cli.replay_store import find_replay, open_book
 from sightline.cli.start import start
-from sinks.postgres.replays import RUNNING, ReplayBook, ReplayRow
+from sinks.postgres.replays import CANCELLED, PUBLISHED, ReplayBook, ReplayRow
 
 _COLUMNS: Final = ("replay_id", "pipeline", "state", "frames", "published", "answered", "left_s", "created_at")
 
@@ -43,7 +43,7 @@ def facts_of(book: ReplayBook, row: ReplayRow) -> dict[str, Any]:
     """Return how a replay stands, as JSON values. Raises OutageError."""
     progress, answered = book.progress(row.replay_id), book.answered(row.replay_id)
     published = sum(one.frames for one in progress)
-    left = max(row.plan["frames"] - published, 0) if row.state == RUNNING else 0
+    left = 0 if row.state in {PUBLISHED, CANCELLED} else max(row.plan["frames"] - published, 0)
     return {
         "replay_id": row.replay_id,
         "pipeline": row.pipeline,

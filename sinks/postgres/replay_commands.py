@@ -17,8 +17,8 @@ from sinks.postgres.tables import replay_command_positions, replay_commands
 
 # Replays that a command lets run; the newest such command says how fast.
 _DUE: Final = text(
-    "SELECT r.replay_id, c.rate, c.max_live_lag FROM replays r"
-    " JOIN LATERAL (SELECT rate, max_live_lag FROM replay_commands"
+    "SELECT r.replay_id, c.rate, c.max_live_lag, c.max_backlog FROM replays r"
+    " JOIN LATERAL (SELECT rate, max_live_lag, max_backlog FROM replay_commands"
     "  WHERE replay_id = r.replay_id AND action IN ('start', 'resume') AND answer ->> 'outcome' = 'done'"
     "  ORDER BY number DESC LIMIT 1) c ON true"
     " WHERE r.state = 'running' ORDER BY r.created_at, r.replay_id"
@@ -45,6 +45,7 @@ class CommandRow:
     replay_id: str | None
     rate: float | None
     max_live_lag: int | None
+    max_backlog: int | None
     received_at: datetime
     answer: dict[str, Any] | None = None
 
@@ -56,6 +57,7 @@ class DueReplay:
     replay_id: str
     rate: float | None
     max_live_lag: int | None
+    max_backlog: int | None
 
 
 class CommandBox:

@@ -337,6 +337,7 @@ replay_commands = Table(
     _id("replay_id"),
     Column("rate", Double),
     Column("max_live_lag", BigInteger),
+    Column("max_backlog", BigInteger),
     _time("received_at", nullable=False),
     Column("answer", JSONB(none_as_null=True)),  # null: not carried out yet
     _time("sent_at"),  # null: nobody was told yet

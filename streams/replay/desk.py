@@ -39,12 +39,14 @@ _TRIES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a replay stands after a command was carried out."""
+    """How a replay stands after a command was carried out; of a comparison also what came out."""
 
     replay_id: str
     pipeline: str
     state: str
     counts: dict[str, Any]
+    comparison: dict[str, Any] | None = None
+    limits_kept: bool | None = None
 
 
 # Carries out a command; a second time changes nothing more. Blocks. Raises ConfigurationError or InputError for one
@@ -193,6 +195,8 @@ class Desk:
             pipeline=done.pipeline,
             state=done.state,
             counts=done.counts,
+            comparison=done.comparison,
+            limits_kept=done.limits_kept,
             answered_at=self._clock.now(),
         )
 

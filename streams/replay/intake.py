@@ -131,7 +131,7 @@ def place_labels(lost: LostRange) -> tuple[str, str, str]:
 def _row(name: CommandName, record: TopicRecord, intake: Intake) -> CommandRow:
     """Make the row of a command; one that cannot be read is answered already."""
     received_at = from_timestamp_ms(record.timestamp_ms)
-    plain = CommandRow(name.key, name.command_id, name.source, record.value, None, None, None, None, received_at)
+    plain = CommandRow(name.key, name.command_id, name.source, record.value, None, None, None, None, None, received_at)
     try:
         command = parse_command(record.headers or [], record.value)
     except ReplayError as error:
@@ -145,6 +145,7 @@ def _row(name: CommandName, record: TopicRecord, intake: Intake) -> CommandRow:
         command.replay_id or name.replay_id(),
         command.rate if command.action in SENDING else None,
         command.max_live_lag,
+        command.max_backlog,
         received_at,
     )
 

@@ -1,12 +1,11 @@
 """A replay yields: it waits while live workers lag, while those of replays have enough to do, and keeps to a rate."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from sightline.runtime.clock import Clock
 from sightline.runtime.log import get_logger
@@ -38,65 +37,70 @@ class Bound:
 class GroupLag:
     """Lag of a group on a topic by its committed offsets; asked for now and then, never waited for.
 
-    `connect` makes a client. After a failure another one is asked: over an outage a client may lose a group's
-    coordinator, and wait for ever (https://github.com/confluentinc/librdkafka/issues/5511).
+    `connect` makes a consumer of the group, which never joins it: an admin client that asks this of a broker which has
+    just come back ends the process (https://github.com/confluentinc/librdkafka/issues/5040). After a failure another
+    one asks: over an outage a client may lose a group's coordinator, and wait for ever
+    (https://github.com/confluentinc/librdkafka/issues/5511).
     `unread` counts a partition of which the group has committed nothing in full; else nobody works for it yet, so
     nobody is disturbed.
     """
 
     def __init__(
-        self, connect: Callable[[], AdminClient], group: str, topic: str, partitions: int, clock: Clock, *, unread: bool
+        self,
+        connect: Callable[[str], Consumer],
+        group: str,
+        topic: str,
+        partitions: int,
+        clock: Clock,
+        *,
+        unread: bool,
     ) -> None:
         self._connect = connect
-        self._admin = connect()
+        self._consumer: Consumer | None = None
         self._group = group
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
         self._clock = clock
         self._unread = unread
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lag-{group}")
         self._next_ask = 0.0
         self._lag: int | None = None
-        self._committed: Future[Any] | None = None
-        self._marks: list[dict[TopicPartition, Future[Any]]] = []
+        self._asked: Future[int] | None = None
 
     def lag(self) -> int | None:
         """See `KnowsLag`."""
         now = self._clock.monotonic()
-        if self._committed is None:
+        if self._asked is None:
             if now >= self._next_ask:
                 self._next_ask = now + _ASK_EVERY_S
-                self._ask()
-        elif self._committed.done() and all(mark.done() for marks in self._marks for mark in marks.values()):
-            self._harvest()
+                self._asked = self._executor.submit(self._ask)
+        elif self._asked.done():
+            asked, self._asked = self._asked, None
+            self._lag = self._found(asked)
         return self._lag
 
-    def _ask(self) -> None:
-        asked = [ConsumerGroupTopicPartitions(self._group, list(self._places))]
-        self._committed = self._admin.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_S)[self._group]
-        specs = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types
-        self._marks = [
-            self._admin.list_offsets(dict.fromkeys(self._places, spec), request_timeout=_TIMEOUT_S) for spec in specs
-        ]
-
-    def _harvest(self) -> None:
-        committed, self._committed = self._committed, None
+    def _found(self, asked: Future[int]) -> int | None:
         try:
-            found = [] if committed is None else committed.result().topic_partitions
-            positions = {place.partition: place.offset for place in found}
-            lows, ends = (
-                {place.partition: mark.result().offset for place, mark in marks.items()} for marks in self._marks
-            )
+            return asked.result()
         except KafkaException as error:
             _log.warning("lag is not known", group=self._group, code=error.args[0].name())
-            self._lag = None
-            self._admin = self._connect()
-            return
-        self._lag = sum(max(end - self._begin(positions.get(number, -1), lows[number], end), 0)
-                        for number, end in ends.items())  # fmt: skip
+            return None
 
-    def _begin(self, position: int, low: int, end: int) -> int:
-        if position >= 0:
-            return max(position, low)
-        return low if self._unread else end
+    def _ask(self) -> int:
+        consumer = self._consumer = self._consumer or self._connect(self._group)
+        try:
+            return sum(self._behind(consumer, place) for place in consumer.committed(self._places, timeout=_TIMEOUT_S))
+        except KafkaException:
+            self._consumer = None
+            consumer.close()
+            raise
+
+    def _behind(self, consumer: Consumer, place: TopicPartition) -> int:
+        if place.error is not None:
+            raise KafkaException(place.error)
+        low, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
+        if place.offset >= 0:
+            return max(end - max(place.offset, low), 0)
+        return end - low if self._unread else 0
 
 
 class Limiter:

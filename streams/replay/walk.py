@@ -13,12 +13,11 @@ from schemas.errors import OutageError
 from sightline.runtime.kafka import SERVICE, make_reader, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
 from sinks.postgres.replay_frames import FrameRows, KnownFrame
-from streams.read import TopicRecord, at_end, is_record, topic_record
+from streams.read import AT_A_TIME, TopicRecord, at_end, is_record, topic_record
 from streams.replay.selection import Selection
 from streams.replay.windows import Places
 
 _POLL_S: Final = 0.1
-_RECORDS: Final = 500
 _ASK_S: Final = 10.0
 _ROWS: Final = 500
 
@@ -114,7 +113,7 @@ class Walk:
         consumer.assign([TopicPartition(self._topic, partition, offset) for partition, offset in begins.items()])
         silent_s = 0.0  # counted in polls: between two steps, whoever takes them may wait as long as he likes
         while expected:
-            messages = consumer.consume(_RECORDS, _POLL_S)
+            messages = consumer.consume(AT_A_TIME, _POLL_S)
             silent_s = 0.0 if messages else silent_s + _POLL_S
             if silent_s > self._timeout_s:
                 raise OutageError(SERVICE, f"nothing more of {self._topic} came for {self._timeout_s:.0f} s")

@@ -1,13 +1,13 @@
 """What is done to dead letters, as rows: claimed once, closed with the state that follows, resolved by their place."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from schemas.errors import InputError, Stage
+from schemas.errors import Code, InputError, Stage
 from schemas.frame import Origin
 from schemas.result import OriginReference
 from sightline.runtime.database import database_engine, transaction
@@ -230,14 +230,20 @@ def test_one_at_a_time_for_each_pipeline(engine: Engine, database_url: str) -> N
 
 
 def test_filters_choose_the_same_everywhere(engine: Engine, sink: PostgresSink) -> None:
-    ids = letters(engine, sink, 3)
+    """Each field has a case with another count than all five: none can be left out unnoticed."""
+    ids, later = letters(engine, sink, 3), NOW + timedelta(seconds=1)
     store(sink, dead_letter_record(3, stage=Stage.INSPECT))
+    store(sink, dead_letter_record(4, stage=Stage.INSPECT, code=Code.PICTURE_TRUNCATED))
     redrive(engine, ids[0], 900)
     for wanted, count in (
         (DeadLetterFilter(stage="decode"), 3),
         (DeadLetterFilter(stage="decode", state="open"), 2),
+        (DeadLetterFilter(code="picture_corrupt"), 4),
+        (DeadLetterFilter(code="picture_truncated", stage="decode"), 0),
         (DeadLetterFilter(dl_ids=tuple(ids[:2])), 2),
-        (DeadLetterFilter(source=SOURCE, since=NOW), 4),
+        (DeadLetterFilter(pipeline="civic", source=SOURCE, since=NOW, until=later), 5),
+        (DeadLetterFilter(source="/farms/7/cameras/south"), 0),
+        (DeadLetterFilter(since=later), 0),
         (DeadLetterFilter(until=NOW), 0),
         (DeadLetterFilter(pipeline="banana"), 0),
     ):

@@ -11,7 +11,7 @@ from tests.unit.sinks.samples import NOW
 
 pytestmark = pytest.mark.services
 TOPIC = "replay-commands"
-START = CommandRow("k1", "c1", "/planner", b"{}", "start", "r-1", 5.0, 7, NOW)
+START = CommandRow("k1", "c1", "/planner", b"{}", "start", "r-1", 5.0, 7, 8, NOW)
 
 
 def test_a_command_is_written_down_once_and_read_on_behind_it(engine: Engine) -> None:
@@ -45,8 +45,9 @@ def test_only_replays_that_a_command_was_let_start_go_on_at_the_newest_pace(engi
     for name in ("r-1", "by-hand", "refused"):
         book.create(ReplayRow(name, "civic", "planned", {}, {}, None, None, None, "me", NOW), [])
         book.turn(name, RUNNING, NOW)
+    faster = replace(START, key="k2", action="resume", rate=9.0, max_live_lag=None, max_backlog=50)
     commands = (
-        (START, "done"), (replace(START, key="k2", action="resume", rate=9.0, max_live_lag=None), "done"),
+        (START, "done"), (faster, "done"),
         (replace(START, key="k3", action="resume", rate=1.0), None),
         (replace(START, key="k4", replay_id="refused"), "refused"),
     )  # fmt: skip
@@ -54,4 +55,4 @@ def test_only_replays_that_a_command_was_let_start_go_on_at_the_newest_pace(engi
         box.receive(row, (TOPIC, 0), offset + 1)
         if outcome is not None:
             box.answer(row.key, {"outcome": outcome})
-    assert box.due() == [DueReplay("r-1", 9.0, None)]
+    assert box.due() == [DueReplay("r-1", 9.0, None, 50)]

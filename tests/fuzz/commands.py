@@ -87,7 +87,7 @@ def replay_command(pipeline: str, number: int, chance: Random) -> tuple[bytes | 
 
     None of them lets a replay begin: plans are made, and what is refused is refused.
     """
-    action = chance.choice(("plan", "start", "pause", "resume", "cancel", "promote", "status", "erase"))
+    action = chance.choice(("plan", "start", "pause", "resume", "cancel", "promote", "compare", "status", "erase"))
     body: dict[str, Any] = {"action": action, "requested_by": "fuzz"}
     if action == "plan":
         body |= {"pipeline": pipeline, "selection": {"offsets": {"0": [0, 5]}, "cameras": ["/cameras/1"]}}

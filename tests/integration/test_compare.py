@@ -205,6 +205,63 @@ def test_exit_codes_tell_whether_limits_were_kept(
     assert run("r1") == 3
 
 
+def test_each_limit_is_held_against_its_own_share(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_a_replay_whose_shares_all_differ(scene)
+    for name, value in scene.world.env.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> int:
+        return exit_code(["replay", "compare", "r1", *arguments])
+
+    assert run("--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    originals, found = facts["originals"], facts["originals"]["detections"]
+    shares = {
+        "changed": originals["changed_share"], "worse": originals["worse_share"], "lost": found["lost_share"],
+        "gained": found["gained_share"], "missing": facts["frames"]["missing_share"],
+    }  # fmt: skip
+    assert shares == {"changed": 1 / 5, "worse": 3 / 5, "lost": 1 / 10, "gained": 3 / 12, "missing": 3 / 8}
+    for name, share in shares.items():
+        option = f"--at-most-{name}"
+        assert run(option, f"{share:.6f}") == 0, option
+        assert run(option, f"{share - 1e-6:.6f}") == 1, option
+    only_scored_less = 1 / 5
+    fewer_worse = f"{shares['worse'] - only_scored_less:.6f}"
+    assert run("--at-most-worse", fewer_worse, "--score-drop", "2.4") == 1
+    assert run("--at-most-worse", fewer_worse, "--score-drop", "2.5") == 0
+    means = {source: one["score"] for source, one in originals["sources"].items()}
+    assert means == {
+        CAMERAS[0]: {"count": 2, "mean": 0.0, "lowest": 0.0, "highest": 0.0},
+        CAMERAS[1]: {"count": 3, "mean": round((-20.7 - 2.5 + 0) / 3, 6), "lowest": -20.7, "highest": 0.0},
+    }
+
+
+def test_as_many_pictures_are_shown_as_are_asked_for(scene: Scene, tmp_path: Path) -> None:
+    store_a_replay_whose_shares_all_differ(scene)
+    changed = [scene.answer(number).frame_id for number in (3, 1, 2, 7)]
+    for asked in (0, 2, 200):
+        page = tmp_path / f"{asked}.html"
+        facts = facts_of(scene, "r1", "--html", str(page), "--pictures", str(asked))
+        assert [one["frame_id"] for one in facts["most_changed"]] == changed[:asked]
+        html = page.read_text(encoding="utf-8")
+        assert html.count("<figure>") == html.count("src=") / 2 == len(changed[:asked])
+
+
+def store_a_replay_whose_shares_all_differ(scene: Scene) -> None:
+    """Answer five of the eight live frames again, so that a limit cannot be held against another one's share."""
+    many = [found("ripe", 20), found("mature", 250), *(found("ripe", left) for left in (130, 360, 375))]
+    scene.store(
+        *(scene.answer(number) for number in range(8)),
+        scene.answer(0, replay_id="r1"),
+        scene.answer(1, verdict="rejected", score=60.5, replay_id="r1"),
+        scene.answer(2, detections=[found("ripe", 20)], replay_id="r1"),
+        scene.answer(3, detections=many, replay_id="r1"),
+        scene.answer(7, score=78.7, replay_id="r1"),
+    )
+
+
 def look_at(page: Path, screenshot: Path) -> None:
     """Open a page as people do. It must fetch nothing, and show charts and two pictures of each frame that has one."""
     assert page.stat().st_mode & 0o777 == 0o600

@@ -31,16 +31,21 @@ def _good(world: World, count: int, name: str) -> list[Published]:
 
 
 def test_a_common_cause_halts_until_newer_frames_succeed(world: World) -> None:
-    worker = world.start_worker(_settings())
+    """The halt outlasts what the group waits for a member that is silent, and the worker stays one."""
+    config, group = world.folder / "sightline.yaml", topics.group("worker", world.pipeline)
+    config.write_text("kafka: {properties: {max.poll.interval.ms: 10000, session.timeout.ms: 6000}}\n")
+    worker = world.start_worker(_settings(SIGHTLINE_CONFIG=str(config)))
     _good(world, 60, "before")
     _poison(world, 200, 24, "poison")
     wait_for(lambda: "halted" in worker.get("/health/ready")[1], 60, "not ready")
     assert "picture_truncated" in worker.get("/health/ready")[1]
-    time.sleep(1.5)
+    for _ in range(12):
+        time.sleep(1)
+        assert (worker.get("/health/live")[0], worker.ready()) == (200, False)
     # What was judged when the halt was decided is not published; nor is anything after it.
     assert len(world.dead_letters()) < COUNT + 32
-    assert worker.get("/health/live")[0] == 200
-    assert worker.metric("sightline_paused", group=topics.group("worker", world.pipeline)) == 1
+    assert worker.metric("sightline_paused", group=group) == 1
+    assert worker.metric("sightline_partitions", group=group) == len(world.partitions(topics.frames(world.pipeline)))
     assert worker.metric("sightline_halted") == 1
     [alert] = _alerts(world)
     assert (alert["rule"], alert["severity"]) == ("flood-halt", "critical")
@@ -51,6 +56,8 @@ def test_a_common_cause_halts_until_newer_frames_succeed(world: World) -> None:
     }  # fmt: skip
     assert (len(world.results()), len(world.dead_letters())) == (100, 200)
     assert worker.metric("sightline_halted") == 0
+    assert worker.metric("sightline_evictions_total", group=group) == 0  # a silent one hears of it with its next poll
+    assert worker.metric("sightline_rebalances_total", group=group, kind="lost") == 0
     wait_for(worker.ready, 10, "ready again")
 
 

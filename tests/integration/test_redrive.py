@@ -181,6 +181,51 @@ def _purge(world: World, offloaded: str, here: Command) -> None:
     assert (sum(line["count"] for line in counts), sum(line["states"]["purged"] for line in counts)) == (6, 6)
 
 
+def _store_letters(world: World, count: int) -> None:
+    """Have rows of dead letters whose frames nobody has sent."""
+    error = InputError(Code.PICTURE_CORRUPT, Stage.DECODE, "why")
+    origins = [Origin(topics.frames(world.pipeline), 0, n) for n in range(count)]
+    failed = [Failed(b"k", b"no picture %d" % n, headers(f"e{n}", CAMERA), origins[n], 0) for n in range(count)]
+    now = datetime.now(UTC)
+    letters = [dead_letter_message(world.pipeline, one, error, now=now, worker="w") for one in failed]
+    _produce(world, *((letter.topic, letter.key, letter.value, letter.headers) for letter in letters))
+    world.wait_for_rows(count)
+
+
+def _record(message: KafkaMessage) -> tuple[bytes | None, bytes | None, Headers]:
+    return message.key(), message.value(), _headers(message)
+
+
+def test_what_is_parked_by_hand_lies_aside_and_is_not_sent(world: World, here: Command) -> None:
+    world.start_sink("postgres")
+    _store_letters(world, 2)
+    [before] = [one for one in world.dead_letters() if last_text(_headers(one), "ce_id") == "e1"]
+    dl_id, since = parse_dead_letter(_headers(before)).dl_id, datetime.now(UTC)
+    [planned] = here("park", dl_id, "--as", "clara", "--dry-run", "--json")
+    assert (planned["action"], world.count(topics.parked(world.pipeline))) == ("park", 0)
+    [line] = here("park", dl_id, "--as", "clara", "--json")
+    [aside] = world.read(topics.parked(world.pipeline))
+    assert _record(aside) == _record(before)
+    place = aside.topic(), aside.partition(), aside.offset()
+    assert (line["dl_id"], line["action"]) == (dl_id, "park")
+    assert (line["topic"], line["partition"], line["offset"]) == place
+    query = "SELECT state, dl_id, state_changed_at FROM dead_letters ORDER BY state"
+    (left, other, _), (state, parked, changed_at) = world.sql(query)
+    assert (left, state, parked) == ("open", "parked", dl_id)
+    assert since <= changed_at <= datetime.now(UTC)
+    [(*said, acted_at, ended_at)] = world.sql(
+        "SELECT dl_id, actor, action, outcome, target_topic, target_partition, target_offset, acted_at, ended_at"
+        " FROM dead_letter_actions"
+    )
+    assert said == [dl_id, "clara", "park", "done", *place]
+    assert since <= acted_at <= ended_at <= datetime.now(UTC)
+    assert here("park", dl_id, "--as", "clara", "--json") == []
+    assert here("redrive", "--pipeline", world.pipeline, "--json")[0]["dl_id"] == other
+    [sent] = world.read(topics.frames(world.pipeline))
+    assert last_text(_headers(sent), REDRIVEN_HEADER) == other
+    assert len(world.read(topics.parked(world.pipeline))) == 1
+
+
 def _redrive(world: World, *options: str, point: str | None = None) -> "subprocess.Popen[bytes]":
     env = world.env if point is None else {**world.env, "SIGHTLINE_FAULT_POINT": point}
     command = [SIGHTLINE, "deadletters", "redrive", "--pipeline", world.pipeline, *options]
@@ -190,12 +235,7 @@ def _redrive(world: World, *options: str, point: str | None = None) -> "subproce
 def test_killed_half_way_and_run_again_nothing_is_sent_twice(world: World) -> None:
     """Killed in each dangerous window in turn, each run settling what the last one left; then frozen and outrun."""
     sink, frames = world.start_sink("postgres"), topics.frames(world.pipeline)
-    error = InputError(Code.PICTURE_CORRUPT, Stage.DECODE, "why")
-    failed = [Failed(b"k", b"no picture %d" % n, headers(f"e{n}", CAMERA), Origin(frames, 0, n), 0) for n in range(16)]
-    now = datetime.now(UTC)
-    letters = [dead_letter_message(world.pipeline, one, error, now=now, worker="w") for one in failed]
-    _produce(world, *((letter.topic, letter.key, letter.value, letter.headers) for letter in letters))
-    world.wait_for_rows(16)
+    _store_letters(world, 16)
     for point in ("redrive-claimed:1", "redrive-sent:1", "redrive-committed:1"):
         assert _redrive(world, "--rate", "4", point=point).wait(60) == -signal.SIGKILL
     assert len(_redriven(world, frames)) == 4

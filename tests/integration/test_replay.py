@@ -35,6 +35,7 @@ pytestmark = pytest.mark.services
 POINTS = ("replay-acknowledged:10", "replay-saved:2", "replay-acknowledged:1", "replay-saved:1")
 RANDOM_KILLS = 6
 SEED = 5
+LATE = 3
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +284,21 @@ def test_commands_are_carried_out_once_whatever_happens(replaying: Replaying) ->
     assert serve.wait_ready().terminate() == 0
 
 
+def test_a_command_for_one_camera_sends_the_frames_of_that_camera(replaying: Replaying) -> None:
+    world, chosen = replaying.world, {"cameras": ["/cameras/1"]}
+    count = sum(n % 5 == 1 for n in range(GOOD))
+    replaying.answer_replays()
+    other, serve = OtherSystem(world), world.start("replay", "serve")
+    start = {"action": "start", "pipeline": world.pipeline, "replay_id": "one-camera", "selection": chosen}
+    assert other.ask("camera", **start)[0] == "done"
+    assert other.answer("camera")["counts"]["frames"] == count
+    wait_for(lambda: replaying.state("one-camera") == "published", 60, "all is sent")
+    assert replaying.answered("one-camera", count)["published"] == count
+    live = rows(world, None)
+    assert rows(world, "one-camera") == {key: body for key, body in live.items() if body["source"] == "/cameras/1"}
+    assert serve.wait_ready().terminate() == 0
+
+
 def _oddities(other: OtherSystem) -> None:
     """Send what cannot be carried out; each gets its code, and the agent goes on, also over what breaks its client."""
     other.send("noise", b"\xff\xfe")
@@ -314,8 +330,9 @@ def test_what_retention_took_comes_from_kept_pictures(replaying: Replaying) -> N
     replaying.answer_replays()
     world.wait_until_settled()
     world.empty(topics.frames(world.pipeline))
-    world.publish(photos(10, start=GOOD))
+    held = world.publish(photos(10, start=GOOD))
     wait_for(lambda: len(rows(world, None)) == GOOD + 10, 60, "new frames are answered")
+    live = rows(world, None)
     [[gone, frame_id]] = world.sql(
         "SELECT key, frame_id FROM artifacts JOIN results USING (result_id)"
         " WHERE event_id = 'e0' AND replay_id IS NULL AND artifacts.kind = 'picture'"
@@ -323,15 +340,20 @@ def test_what_retention_took_comes_from_kept_pictures(replaying: Replaying) -> N
     world.store.delete(gone)
     facts = replaying.replay("plan", world.pipeline, "--id", "old")
     assert (facts["kafka_frames"], facts["archived_frames"], facts["missing_frames"]) == (10, FRAMES - 1, 1)
+    assert facts["kafka_bytes"] == sum(len(one.value or b"") for one in held)
+    assert facts["bytes"] - facts["kafka_bytes"] == facts["archived_bytes"] > 0
+    world.publish(photos(LATE, start=GOOD + 10))  # behind the end that the plan fixed
     started = replaying.replay("start", "old")
     assert (started["published"], started["archived"], started["missing"]) == (FRAMES + 9, FRAMES - 1, 1)
+    assert started["published_bytes"] == facts["bytes"]
     assert replaying.answered("old", FRAMES + 9)["dead_letters"] == BROKEN
-    live = rows(world, None)
     del live[frame_id]
     assert rows(world, "old") == live
     marked = world.sql("SELECT count(*) FROM results WHERE replay_id = 'old' AND (body->>'archived')::boolean")
     assert marked[0][0] == GOOD - 1
-    assert _plan(world, archive=False).counts.frames == 10
+    assert _plan(world, archive=False).counts.frames == 10 + LATE
+    strangers = replaying.replay("plan", world.pipeline, "--frame-id", frame_id, "--frame-id", "never-seen")
+    assert (strangers["frames"], strangers["missing_frames"], strangers["unknown_ids"]) == (0, 1, 1)
 
 
 def test_a_frame_that_a_camera_sent_twice_has_one_answer_and_holds_up_no_promotion(replaying: Replaying) -> None:

@@ -1,14 +1,15 @@
 """What our groups have not read yet, and how soon retention takes it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.encoding import from_timestamp_ms
 from sightline.cli.doctor.finding import Finding, fail, ok, warn
-from sightline.runtime.kafka import make_reader, map_kafka_error
+from sightline.runtime.kafka import make_consumer, make_reader, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
 from streams.read import TopicRecord, read_records
 from streams.topics import ClusterState
@@ -28,7 +29,7 @@ def check_unread(
     try:
         groups = admin.list_consumer_groups(request_timeout=timeout_s).result(timeout_s)
         names = sorted(group.group_id for group in groups.valid if group.group_id.startswith(_PREFIX))
-        positions = {name: _positions(admin, name, cluster, timeout_s) for name in names}
+        positions = {name: _positions(settings, name, cluster, timeout_s) for name in names}
         unread = {name: _behind(settings, places, timeout_s) for name, places in positions.items() if places}
     except KafkaException as error:
         raise map_kafka_error(error.args[0]) from error
@@ -42,11 +43,15 @@ def check_unread(
         yield warn("kafka", says, "set both clocks by NTP")
 
 
-def _positions(admin: AdminClient, group: str, cluster: ClusterState, timeout_s: float) -> list[TopicPartition]:
-    request = [ConsumerGroupTopicPartitions(group)]
-    answers = admin.list_consumer_group_offsets(request, request_timeout=timeout_s)
-    committed = answers[group].result(timeout_s).topic_partitions or []
-    return [place for place in committed if place.offset >= 0 and place.topic in cluster.topics]
+def _positions(settings: KafkaSettings, group: str, cluster: ClusterState, timeout_s: float) -> list[TopicPartition]:
+    """Ask as a consumer that never joins: an admin client may crash over it (librdkafka issue 5040)."""
+    places = [
+        TopicPartition(name, number) for name, topic in cluster.topics.items() for number in range(topic.partitions)
+    ]
+    if not places:
+        return []
+    with closing(make_consumer(settings, group)) as consumer:
+        return [place for place in consumer.committed(places, timeout=timeout_s) if place.offset >= 0]
 
 
 def _behind(settings: KafkaSettings, places: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:

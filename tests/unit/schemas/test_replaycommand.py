@@ -33,14 +33,21 @@ def _but(name: str, *values: bytes | None) -> Headers:
 
 def test_a_command_with_everything() -> None:
     command = _parse(
-        action="start", pipeline="civic", replay_id="r-1", rate=5, max_live_lag=0, requested_by="Ada",
+        action="start", pipeline="civic", replay_id="r-1", rate=5, max_live_lag=0, max_backlog=0, requested_by="Ada",
         selection={"captured_from": "2026-03-01T08:00:00Z", "offsets": {"3": [100, 250]}, "cameras": ["/city/5"]},
         overrides={"with": "civic-legacy", "set": {"quality.pass_score": 70}, "models": {"detector": "a@1"}},
     )  # fmt: skip
+    assert (command.rate, command.max_live_lag, command.max_backlog) == (5, 0, 0)
     assert command.selection is not None
     assert command.selection.offsets == {3: (100, 250)}
     assert command.overrides is not None
     assert (command.overrides.other, command.overrides.patches) == ("civic-legacy", {"quality.pass_score": 70})
+
+
+def test_a_comparison_has_the_limits_that_are_given() -> None:
+    command = _parse(action="compare", replay_id="r-1", baseline="r-0", at_most_lost=0.02, at_most_missing=0)
+    assert (command.baseline, command.limits()) == ("r-0", {"lost": 0.02, "missing": 0.0})
+    assert _parse(action="compare", replay_id="r-1").limits() == {}
 
 
 def test_the_name_of_a_new_replay_follows_from_the_commands_id() -> None:
@@ -101,7 +108,18 @@ def test_what_is_no_command_is_refused(headers: Headers, value: bytes | None) ->
         {"action": "start", "pipeline": "civic", "selection": {"offsets": {"0": [2**63, None]}}},
         {"action": "start", "pipeline": "civic", "overrides": {"with": "/etc/passwd"}},
         {"action": "status", "replay_id": "a", "rate": 1},
+        {"action": "status", "replay_id": "a", "max_backlog": 1},
+        {"action": "start", "pipeline": "civic", "max_backlog": -1},
         {"action": "status", "replay_id": "a", "partial": True},
+        {"action": "compare"},
+        {"action": "compare", "replay_id": "a", "baseline": "a"},
+        {"action": "compare", "replay_id": "a", "partial": True},
+        {"action": "compare", "replay_id": "a", "iou": 0},
+        {"action": "compare", "replay_id": "a", "at_most_lost": 1.5},
+        {"action": "compare", "replay_id": "a", "at_most_lost": "2%"},
+        {"action": "promote", "replay_id": "a", "baseline": "b"},
+        {"action": "promote", "replay_id": "a", "at_most_worse": 0},
+        {"action": "promote", "replay_id": "a", "count_copies": True},
         {"action": "status", "replay_id": "a", "secret-word": 1},
     ],
 )

@@ -86,6 +86,7 @@ def dead_letter_record(
     offset: int = 0,
     *,
     stage: Stage = Stage.DECODE,
+    code: Code = Code.PICTURE_CORRUPT,
     frame_id: str | None = None,
     value: bytes | None = b"broken",
     topic: str = "frames.civic",
@@ -98,7 +99,7 @@ def dead_letter_record(
         *(headers or []),
     ]
     failed = Failed(SOURCE.encode(), value, original, Origin(topic, 1, offset), 1_700_000_000_000)
-    error = InputError(Code.PICTURE_CORRUPT, stage, "the picture is damaged")
+    error = InputError(code, stage, "the picture is damaged")
     return record(dead_letter_message("civic", failed, error, now=NOW, worker="w1", frame_id=frame_id), offset)
 
 

@@ -2,6 +2,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ class _Box:
 
     def add(self, command_id: str, replay_id: str, action: str = "status") -> None:
         body = json.dumps({"action": action, "replay_id": replay_id}).encode()
-        self.rows.append(CommandRow(command_id, command_id, "/s", body, action, replay_id, None, None, NOW))
+        self.rows.append(CommandRow(command_id, command_id, "/s", body, action, replay_id, None, None, None, NOW))
 
     def waiting(self, limit: int) -> list[CommandRow]:
         return [row for row in self.rows if row.key not in self.told][:limit]
@@ -125,11 +126,23 @@ def test_an_outage_is_waited_out_a_refusal_and_a_bug_are_answered() -> None:
     assert codes == {"away": None, "refused": "replay_unknown", "bug": "command_failed"}
 
 
+def test_what_a_comparison_says_is_in_its_answer_with_all_that_is_null() -> None:
+    box, said = _Box(), {"old_pipeline": None, "verdicts": [{"old": None, "new": "accepted", "frames": 1}]}
+    box.add("a1", "a", "compare")
+
+    def carry_out(_: CommandName, command: ReplayCommand) -> Done:
+        return replace(_done(command), comparison=said, limits_kept=False)
+
+    with _desk(box, carry_out):
+        assert box.all_told.wait(WAIT_S)
+    assert (box.answers["a1"]["comparison"], box.answers["a1"]["limits_kept"]) == (said, False)
+
+
 def test_what_was_answered_before_the_end_is_only_told() -> None:
     box = _Box()
     box.add("a1", "a")
     answer = {"command_id": "a1", "command_source": "/s", "outcome": "done", "answered_at": "2026-03-01T12:00:00Z"}
-    box.rows[0] = CommandRow("a1", "a1", "/s", b"", "status", "a", None, None, NOW, answer)
+    box.rows[0] = CommandRow("a1", "a1", "/s", b"", "status", "a", None, None, None, NOW, answer)
 
     def carry_out(_: CommandName, __: ReplayCommand) -> Done:
         raise AssertionError("it is carried out already")
@@ -152,7 +165,7 @@ def test_a_replay_has_one_run_and_a_rest_after_one_that_did_not_get_through() ->
         return states[due.replay_id]
 
     runs = Runs(run, SystemClock())
-    due = [DueReplay(name, None, None) for name in states]
+    due = [DueReplay(name, None, None, None) for name in states]
     runs.begin(due)
     runs.begin(due)
     go_on.release(3)
@@ -162,5 +175,5 @@ def test_a_replay_has_one_run_and_a_rest_after_one_that_did_not_get_through() ->
     runs.end()
     assert sorted(begun) == ["broken", "paused", "paused", "through"]
     runs.stop()
-    runs.begin([DueReplay("late", None, None)])
+    runs.begin([DueReplay("late", None, None, None)])
     assert "late" not in begun

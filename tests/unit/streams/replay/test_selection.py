@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.frame import frame_headers
+from sinks.postgres.replay_frames import FrameFilter
 from streams.read import TopicRecord
 from streams.replay.selection import Selection, first_problem, parse_scores, parse_window
 from streams.replay.windows import Marks, Places, fix_windows
@@ -44,6 +45,41 @@ def test_an_envelope_in_the_value_is_opened() -> None:
     record = TopicRecord("frames.civic", 0, 0, APPENDED_MS, None, value, [fields[-1]])
     assert selection(cameras=["/a"]).wants(record)
     assert not selection(cameras=["/b"]).wants(record)
+
+
+@pytest.mark.parametrize("by_answer", [True, False])
+def test_rows_are_narrowed_by_all_that_they_know(by_answer: bool) -> None:  # noqa: FBT001
+    times = [NOW + number * HOUR for number in range(5)]
+    shared: dict[str, Any] = {
+        "pipeline": "civic", "frame_ids": ("f1", "f2"), "captured_from": times[0], "captured_to": times[1],
+        "verdict": "accepted", "score_from": 40.0, "score_to": 65.5, "model": "aa11bb",
+    }  # fmt: skip
+    chosen = selection(**shared, cameras=["/c/1"], arrived_from=times[2], arrived_to=times[3])
+    arrived: dict[str, Any] = {"answered_from": times[2], "answered_to": times[3]} if by_answer else {}
+    expected = FrameFilter(topic="frames.civic", before=times[4], sources=("/c/1",), **shared, **arrived)
+    assert chosen.rows(times[4], by_answer=by_answer) == expected
+    assert chosen.by_rows
+
+
+def test_rows_of_dead_letters_are_narrowed_by_code() -> None:
+    assert selection(codes=["a", "b"]).rows(NOW, by_answer=False).codes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("fields", "by_rows"),
+    [
+        ({"codes": ["x"]}, True),
+        ({"frame_ids": ["x"]}, True),
+        ({"verdict": "x"}, True),
+        ({"score_from": 0}, True),
+        ({"score_to": 0}, True),
+        ({"model": "aa11bb"}, True),
+        ({"cameras": ["/c"], "captured_from": NOW, "arrived_to": NOW, "offsets": {0: (0, None)}}, False),
+        ({}, False),
+    ],
+)
+def test_rows_choose_where_records_do_not_say_it(fields: Mapping[str, Any], by_rows: bool) -> None:  # noqa: FBT001
+    assert selection(**fields).by_rows is by_rows
 
 
 @pytest.mark.parametrize(
