@@ -63,8 +63,8 @@ _REVOKE_GRACE_S = 3.0
 _STALLED_AFTER_S = 30.0
 # Long before that our session is over, and what is unanswered then is of no matter any more.
 _UNANSWERED_S = 90.0
-# What a transaction asks of its client is answered within seconds, or is refused.
-_TRYING_S = 120.0
+# What a transaction asks of its client is answered within seconds, or is refused; twice 10 s at the most.
+_ASKING_S = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,9 @@ class Loop(Generic[Prepared]):
             return f"{self._group}: the loop has not turned for {silent_s:.0f} s"
         if unanswered_s is not None and unanswered_s > _UNANSWERED_S:
             return f"{self._group}: a commit has had no answer for {unanswered_s:.0f} s"
-        trying_s = None if self._transactions is None else self._transactions.trying_s()
-        if trying_s is not None and trying_s > _TRYING_S:
-            return f"{self._group}: a transaction has been at it for {trying_s:.0f} s"
+        asking_s = None if self._transactions is None else self._transactions.asking_s()
+        if asking_s is not None and asking_s > _ASKING_S:
+            return f"{self._group}: a transaction's client has been asked for {asking_s:.0f} s"
         return self._pulse.stopped()
 
     def unready(self) -> str | None:

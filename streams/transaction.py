@@ -82,12 +82,13 @@ class Transactions:
         self._metadata: object = None
         self._producer: Producer | None = None
         self._begun = False  # a producer that is begun has an epoch: older ones of this id are shut out
+        self._disturbed = threading.Event()  # the present producer has lost brokers since it was begun
         self._sent: list[TopicPartition] = []
         self._sending = False  # we hold the committer's lock
         self._committing = False
         self._doubtful = False
         self._problem: OutageError | None = None
-        self._trying_since: float | None = None
+        self._asking_since: float | None = None
         self._closed = threading.Event()  # set: no transaction is open
         self._closed.set()
 
@@ -165,9 +166,9 @@ class Transactions:
         """Return what kept the last errand from its end: publishing is not possible at present."""
         return self._problem
 
-    def trying_s(self) -> float | None:
+    def asking_s(self) -> float | None:
         """Return how long the client has been asked for what it does or refuses in seconds; None: it is not asked."""
-        since = self._trying_since  # read once: it is asked from any thread
+        since = self._asking_since  # read once: it is asked from any thread
         return None if since is None else time.monotonic() - since
 
     def wait_closed(self) -> bool:
@@ -199,36 +200,36 @@ class Transactions:
 
     def _try(self, load: _Load) -> None:
         """Run the whole in one transaction. Raises OutageError: call again; GivenBackError: not ours any more."""
-        with self._trying():
-            while True:
-                try:
-                    if self._committing:
-                        self._commit(_CALL_S)
-                    elif not self._was_committed(load.places):
-                        self._run(self._ready(), load)
-                except KafkaException as error:
-                    self._fail(error.args[0])
-                    raise map_kafka_error(error.args[0]) from error
-                except ReplacedError:
-                    self._abort()
-                except (OutageError, GivenBackError):
-                    self._abort()
-                    raise
-                else:
-                    return
+        while True:
+            try:
+                if self._committing:
+                    self._commit(_CALL_S)
+                elif not self._was_committed(load.places):
+                    self._run(self._ready(), load)
+            except KafkaException as error:
+                self._fail(error.args[0])
+                raise map_kafka_error(error.args[0]) from error
+            except ReplacedError:
+                self._abort()
+            except (OutageError, GivenBackError):
+                self._abort()
+                raise
+            else:
+                return
 
     @contextmanager
-    def _trying(self) -> Iterator[None]:
-        before, self._trying_since = self._trying_since, time.monotonic()
+    def _asking(self) -> Iterator[None]:
+        self._asking_since = time.monotonic()
         try:
             yield
         finally:
-            self._trying_since = before
+            self._asking_since = None
 
     def _run(self, producer: Producer, load: _Load) -> None:
         self._closed.clear()
-        producer.begin_transaction()
-        send_parcels(producer, load.parcels, load.held, timeout_s=TRANSACTION_S)
+        with self._asking():
+            producer.begin_transaction()
+            send_parcels(producer, load.parcels, load.held, timeout_s=TRANSACTION_S)
         self._faults.passing(IN_TRANSACTION)
         if not self._sending:  # kept where a commit before this one was in doubt
             self._committer.begin_sending()
@@ -238,15 +239,19 @@ class Transactions:
             raise GivenBackError
         if metadata is None:
             raise OutageError(SERVICE, "the group has put us out")
+        if self._is_disturbed(producer):
+            raise OutageError(SERVICE, "brokers were away")
         self._sent = self._committer.with_marks(load.offsets, [passage.place for passage in load.passages])
-        producer.send_offsets_to_transaction(self._sent, metadata, _CALL_S)
+        with self._asking():
+            producer.send_offsets_to_transaction(self._sent, metadata, _CALL_S)
         self._faults.passing(BEFORE_COMMIT)
         self._committing = True
         self._commit(_CALL_S)
 
     def _commit(self, timeout_s: float) -> None:
         if self._producer is not None:
-            self._producer.commit_transaction(timeout_s)
+            with self._asking():
+                self._producer.commit_transaction(timeout_s)
         self._committing = False
         self._closed.set()
 
@@ -263,18 +268,37 @@ class Transactions:
     def _ready(self) -> Producer:
         """Return a producer that has no transaction open. Raises OutageError."""
         self._abort()
+        if self._producer is not None and self._begun and self._is_disturbed(self._producer):
+            self._drop()
         if self._producer is None:
-            self._producer = make_transactional_producer(self._kafka, self._id, TRANSACTION_S)
+            self._disturbed = threading.Event()
+            self._producer = self._make(self._disturbed)
         if not self._begun:
-            try:
-                with self._trying():
-                    self._producer.init_transactions(_CALL_S)
-            except KafkaException as error:
-                if not error.args[0].retriable():
-                    self._drop()
-                raise map_kafka_error(error.args[0]) from error
-            self._begun = True
+            self._begin(self._producer)
         return self._producer
+
+    def _make(self, disturbed: threading.Event) -> Producer:
+        return make_transactional_producer(self._kafka, self._id, TRANSACTION_S, lambda _: disturbed.set())
+
+    def _begin(self, producer: Producer) -> None:
+        try:
+            with self._asking():
+                producer.init_transactions(_CALL_S)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                self._drop()
+            raise map_kafka_error(error.args[0]) from error
+        producer.poll(0)
+        self._disturbed.clear()  # what it lost until now it does not remember
+        self._begun = True
+
+    def _is_disturbed(self, producer: Producer) -> bool:
+        """Tell whether brokers were away: the group's coordinator, as the client remembers it, may be one of them.
+
+        Sent to such a one, offsets wait for ever, whatever the time that they are given (librdkafka issue 5511).
+        """
+        producer.poll(0)
+        return self._disturbed.is_set()
 
     def _was_committed(self, offsets: Sequence[TopicPartition]) -> bool:
         """Tell whether a commit without an answer came through. Raises OutageError, KafkaException.
@@ -286,7 +310,7 @@ class Transactions:
             return False
         self._ready()
         wanted = {_key(place): place.offset for place in offsets}
-        with closing(make_consumer(self._kafka, self._group)) as consumer:
+        with closing(make_consumer(self._kafka, self._group)) as consumer, self._asking():
             found = consumer.committed([TopicPartition(*place) for place in wanted], timeout=_CALL_S)
         for place in found:
             if place.error is not None:
@@ -311,7 +335,7 @@ class Transactions:
         self._doubtful = self._doubtful or self._committing
         self._committing = False
         if error.fatal() or error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 -- the name it has
-            # Also one that waits for ever for a coordinator that it lost over an outage (librdkafka issue 5511).
+            # What it waited for may never come.
             self._drop()
         else:
             self._abort()
@@ -325,7 +349,8 @@ class Transactions:
             return
         metrics.TRANSACTIONS.labels(self._group, "aborted").inc()
         try:
-            self._producer.abort_transaction(_CALL_S)
+            with self._asking():
+                self._producer.abort_transaction(_CALL_S)
         except KafkaException as error:
             _log.warning("abort failed", id=self._id, code=error.args[0].name())
             self._drop()
@@ -350,11 +375,10 @@ class Transactions:
 
     def _leave(self) -> None:
         """Leave nothing open when a batch is over, done or given back."""
-        with self._trying():
-            if self._committing:
-                with suppress(KafkaException):
-                    self._commit(_LEAVE_S)
-            self._abort()
+        if self._committing:
+            with suppress(KafkaException):
+                self._commit(_LEAVE_S)
+        self._abort()
         self._doubtful = False
         self._settle()
 

@@ -42,6 +42,16 @@ BUILT_IN = ROOT / "processors/pipelines"
 DEMO_MODELS = ROOT / "demo_models"
 
 
+def peak_rss_bytes(pid: int) -> int:
+    """Return the most memory that a process has had resident; 0 when it has ended and nobody has asked for its status.
+
+    What the kernel tells whoever waits for it may be the peak of the process that started it.
+    """
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return 0 if found is None else int(found[1]) * 1024
+
+
 def wait_for(condition: Callable[[], Any], timeout_s: float, what: str, every_s: float = 0.05) -> Any:
     """Return the condition's first true value, looked for `every_s`; fail with `what` when the time is over."""
     deadline = time.monotonic() + timeout_s
@@ -129,13 +139,7 @@ class Running:
 
     def rss_bytes(self) -> int:
         """Return the most memory that the process has had resident, a worker's supervisor included."""
-        total = 0
-        for pid in {self.process.pid, self.working_pid}:
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-            found = re.search(r"VmHWM:\s+(\d+) kB", status)
-            assert found is not None
-            total += int(found[1]) * 1024
-        return total
+        return sum(peak_rss_bytes(pid) for pid in {self.process.pid, self.working_pid})
 
     def freeze(self) -> int:
         """Stop the process that works as SIGSTOP does, and return its id; a worker's supervisor passes SIGCONT on."""

@@ -167,7 +167,12 @@ def make_producer(settings: KafkaSettings, *, on_statistics: OnStatistics | None
     return _made(Producer, config | _for_producer(settings) | _statistics(on_statistics))
 
 
-def make_transactional_producer(settings: KafkaSettings, transactional_id: str, timeout_s: float) -> Producer:
+def make_transactional_producer(
+    settings: KafkaSettings,
+    transactional_id: str,
+    timeout_s: float,
+    on_error: Callable[[KafkaError], None] | None = None,
+) -> Producer:
     """Build a producer for transactions, each of which must end within `timeout_s`.
 
     The broker aborts one that does not: until then readers of committed records stand still before it. So no setting
@@ -185,6 +190,8 @@ def make_transactional_producer(settings: KafkaSettings, transactional_id: str, 
     config |= {name: value for name, value in _for_producer(settings).items() if name != "delivery.timeout.ms"}
     limit_ms = round(timeout_s * 1000)
     config |= {"message.timeout.ms": limit_ms, "transaction.timeout.ms": limit_ms}
+    if on_error is not None:
+        config["error_cb"] = on_error
     return _made(Producer, config)
 
 

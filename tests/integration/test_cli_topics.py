@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from schemas import topics
-from streams.topics import load_topics_file, topics_of
+from sightline.cli.doctor.finding import Finding
+from sightline.cli.doctor.transactions import check_transactions
+from sightline.runtime.kafka import make_admin
+from sightline.runtime.settings import KafkaSettings
+from streams.topics import load_topics_file, read_cluster, topics_of
 from tests.services import Kafka
 from tests.world import World
 
@@ -94,7 +99,9 @@ def _doctor(world: World, expect: int, env: dict[str, str] | None = None) -> lis
 def test_doctor_finds_all_well(world: World) -> None:
     # The topic of alerts is shared with the tests before this one, which may have left some unread.
     findings = [finding for finding in _doctor(world, 0) if finding["check"] != "unread"]
-    assert {finding["check"] for finding in findings} == {"settings", "kafka", "topics", "database", "objects"}
+    assert {finding["check"] for finding in findings} == {
+        "settings", "kafka", "topics", "transactions", "database", "objects",
+    }  # fmt: skip
     warnings = [finding["says"] for finding in findings if finding["status"] != "ok"]
     assert warnings == ["reached: one broker, so each record exists once"]
 
@@ -143,6 +150,28 @@ def test_doctor_exits_3_when_a_service_is_away_and_looks_at_the_others(
     findings = _doctor(world, 3, {variable: value})
     assert [finding["check"] for finding in findings if finding["away"]] == [check]
     assert {"settings", "kafka", "database", "objects"} <= {finding["check"] for finding in findings}
+
+
+def test_doctor_sees_a_transaction_that_does_not_end(world: World) -> None:
+    topic = topics.results(world.pipeline)
+    producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": f"left-open.{world.pipeline}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"{}", partition=3)
+    assert producer.flush(30) == 0
+    assert [finding.status for finding in _transactions(world)] == ["ok"]  # there has been time for it to end
+    (finding,) = _transactions(world, longest_s=0)
+    assert (finding.status, finding.check) == ("fail", "transactions")
+    assert finding.says.startswith(f"{topic}/3 cannot be read past offset 0: a transaction there has been open for ")
+    producer.abort_transaction(30)
+    assert [finding.status for finding in _transactions(world, longest_s=0)] == ["ok"]
+
+
+def _transactions(world: World, **longest: float) -> list[Finding]:
+    settings = KafkaSettings(bootstrap_servers=world.bootstrap)
+    admin = make_admin(settings)
+    cluster = read_cluster(admin, topics_of([world.pipeline]), 30)
+    return list(check_transactions(admin, settings, cluster, 30, **longest))
 
 
 def test_doctor_says_what_waits_unread(world: World, kafka: Kafka, tmp_path: Path) -> None:

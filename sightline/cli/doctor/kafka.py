@@ -11,6 +11,7 @@ from schemas.errors import OutageError
 from schemas.pipeline import PipelineDefinition
 from sightline.cli.doctor.finding import Finding, away, fail, ok, warn
 from sightline.cli.doctor.lag import check_unread
+from sightline.cli.doctor.transactions import check_transactions
 from sightline.runtime.kafka import make_admin, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
 from streams.topics import TIMESTAMP_TYPE, ClusterState, TopicState, load_topics_file, read_cluster, topics_of
@@ -35,6 +36,7 @@ def check_kafka(
         yield _check_brokers(cluster)
         yield _check_auto_creation(admin, timeout_s)
         yield from _check_topics(cluster, wanted if asked is not None else _in_use(cluster, known))
+        yield from check_transactions(admin, settings, cluster, timeout_s)
         yield from check_unread(admin, settings, cluster, timeout_s)
     except OutageError as error:
         yield away(_CHECK, str(error), f"is a broker at {settings.bootstrap_servers}, and may we talk to it?")

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.encoding import from_timestamp_ms
+from sightline.cli.doctor.clocks import age_s, ahead_s
 from sightline.cli.doctor.finding import Finding, fail, ok, warn
 from sightline.runtime.kafka import make_consumer, make_reader, map_kafka_error
 from sightline.runtime.settings import KafkaSettings
@@ -37,9 +36,9 @@ def check_unread(
     for group, places in unread.items():
         records = read_records(settings, places, timeout_s=timeout_s) if places else []
         yield _judge(group, records, cluster)
-        clock = clock or next((record for record in records if _ahead_s(record) > _AHEAD_S), None)
+        clock = clock or next((record for record in records if ahead_s(record) > _AHEAD_S), None)
     if clock is not None:
-        says = f"the broker's clock is at least {_ahead_s(clock):.0f} s ahead of ours"
+        says = f"the broker's clock is at least {ahead_s(clock):.0f} s ahead of ours"
         yield warn("kafka", says, "set both clocks by NTP")
 
 
@@ -72,7 +71,7 @@ def _judge(group: str, records: list[TopicRecord], cluster: ClusterState) -> Fin
     if not records:
         return ok(_CHECK, f"{group} has read everything")
     share, oldest = max(((_share(record, cluster), record) for record in records), key=lambda pair: pair[0])
-    says = f"{group}: the oldest unread record of {oldest.topic} is {_age_s(oldest):.0f} s old"
+    says = f"{group}: the oldest unread record of {oldest.topic} is {age_s(oldest):.0f} s old"
     if share < _WARN_SHARE:
         return ok(_CHECK, says)
     says += f", {share:.0%} of its retention"
@@ -82,12 +81,4 @@ def _judge(group: str, records: list[TopicRecord], cluster: ClusterState) -> Fin
 
 def _share(record: TopicRecord, cluster: ClusterState) -> float:
     retention_ms = int(cluster.topics[record.topic].settings["retention.ms"])
-    return 0.0 if retention_ms < 0 else _age_s(record) * 1000 / retention_ms
-
-
-def _age_s(record: TopicRecord) -> float:
-    return max(-_ahead_s(record), 0.0)
-
-
-def _ahead_s(record: TopicRecord) -> float:
-    return (from_timestamp_ms(record.timestamp_ms) - datetime.now(UTC)).total_seconds()
+    return 0.0 if retention_ms < 0 else age_s(record) * 1000 / retention_ms

@@ -241,8 +241,8 @@ def test_a_client_that_hangs_is_no_good_life(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_transaction_that_hangs_is_no_good_life(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(5)
     with running(monkeypatch, client) as (loop, _):
-        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(trying_s=lambda: 119.0))
+        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(asking_s=lambda: 44.0))
         assert loop.stalled() is None
-        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(trying_s=lambda: 121.0))
+        monkeypatch.setattr(loop, "_transactions", SimpleNamespace(asking_s=lambda: 46.0))
         assert "transaction" in (loop.stalled() or "")
         monkeypatch.setattr(loop, "_transactions", None)

@@ -22,6 +22,7 @@ RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "", retriable=True)
 ABORTABLE = KafkaError(KafkaError.INVALID_PRODUCER_EPOCH, "", txn_requires_abort=True)
 FATAL = KafkaError(KafkaError._FENCED, "", fatal=True)
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+AWAY = KafkaError(KafkaError._TRANSPORT)
 GIVEN_UP = KafkaError(KafkaError._PURGE_QUEUE)  # what the others of a failed transaction get
 
 
@@ -37,6 +38,7 @@ class Broker:
         self.refused: set[bytes] = set()
         self.before: dict[str, Callable[[], None]] = {}
         self.producers = 0
+        self.away: list[KafkaError] = []  # what the present producer hears of brokers at its next poll
         self.calls: list[str] = []
 
     def call(self, name: str) -> None:
@@ -47,8 +49,9 @@ class Broker:
 
 
 class FakeProducer:
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, on_error: Callable[[KafkaError], None]) -> None:
         self._broker = broker
+        self._on_error = on_error
         broker.producers += 1
         self._queue: list[tuple[bytes | None, Callable[..., None]]] = []
         self._sent: list[bytes | None] = []
@@ -98,6 +101,12 @@ class FakeProducer:
     def purge(self, **_: bool) -> None:
         self._broker.call("purge")
 
+    def poll(self, _: float) -> int:
+        away, self._broker.away = self._broker.away, []
+        for error in away:
+            self._on_error(error)
+        return len(away)
+
 
 class FakeConsumer:
     def __init__(self, broker: Broker, member_id: str | None = "member") -> None:
@@ -129,7 +138,7 @@ class Instant(Tracker):
 class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.broker = Broker()
-        monkeypatch.setattr(module, "make_transactional_producer", lambda *_: FakeProducer(self.broker))
+        monkeypatch.setattr(module, "make_transactional_producer", self._make_producer)
         monkeypatch.setattr(module, "make_consumer", lambda *_: FakeConsumer(self.broker))
         self.tracker = Instant(lambda _: None)
         self.partition = self.tracker.assign(TOPIC, 0)
@@ -141,6 +150,9 @@ class Bench:
         self.transactions.joined(cast("Consumer", FakeConsumer(self.broker)))
         self.collected = 0
         self._next = 0
+
+    def _make_producer(self, _: object, __: str, ___: float, on_error: Callable[[KafkaError], None]) -> FakeProducer:
+        return FakeProducer(self.broker, on_error)
 
     def records(self, count: int) -> list[Record]:
         self._next += count
@@ -192,6 +204,28 @@ def test_batches_follow_one_another_with_one_producer(bench: Bench) -> None:
     assert bench.broker.calls.count("init") == 1
 
 
+def test_a_producer_that_lost_brokers_sends_no_offsets_any_more(bench: Bench) -> None:
+    """Those may wait for ever for a coordinator that it remembers."""
+    bench.deliver(bench.records(2))
+    bench.broker.away = [AWAY]
+    bench.deliver(bench.records(2))
+    assert bench.broker.producers == 2
+    bench.broker.before["produce"] = lambda: bench.broker.away.append(AWAY)
+    bench.deliver(bench.records(2))
+    assert bench.broker.producers == 3
+    bench.assert_settled(6)
+    sent = [call for call in bench.broker.calls if call in {"init", "offsets", "abort"}]
+    assert sent == ["init", "offsets", "init", "offsets", "abort", "init", "offsets"]
+
+
+def test_what_is_heard_of_brokers_before_a_producer_is_begun_costs_no_other(bench: Bench) -> None:
+    bench.broker.before["init"] = lambda: bench.broker.away.append(AWAY)
+    bench.deliver(bench.records(2))
+    bench.deliver(bench.records(2))
+    assert bench.broker.producers == 1
+    bench.assert_settled(4)
+
+
 @pytest.mark.parametrize("error", [RETRIABLE, ABORTABLE, FATAL], ids=["retriable", "abortable", "fatal"])
 @pytest.mark.parametrize("call", ["init", "begin", "produce", "offsets", "commit", "abort"])
 def test_whatever_fails_each_answer_is_visible_once(bench: Bench, call: str, error: KafkaError) -> None:
@@ -207,12 +241,12 @@ def test_whatever_fails_each_answer_is_visible_once(bench: Bench, call: str, err
 @pytest.mark.parametrize("call", ["init", "begin", "produce", "offsets", "commit", "abort"])
 def test_it_is_known_how_long_a_call_takes(bench: Bench, call: str) -> None:
     asked: list[float | None] = []
-    bench.broker.before[call] = lambda: asked.append(bench.transactions.trying_s())
+    bench.broker.before[call] = lambda: asked.append(bench.transactions.asking_s())
     bench.broker.failures = {"offsets": [ABORTABLE]} if call == "abort" else {}
     bench.deliver(bench.records(3))
     assert asked[0] is not None
     assert 0 <= asked[0] < 10
-    assert bench.transactions.trying_s() is None
+    assert bench.transactions.asking_s() is None
 
 
 def test_waiting_for_the_next_try_counts_for_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +254,7 @@ def test_waiting_for_the_next_try_counts_for_nothing(bench: Bench, monkeypatch: 
     wait = bench.tracker.wait_unless_given_back
 
     def look(records: object, timeout_s: float) -> None:
-        asked.append(bench.transactions.trying_s())
+        asked.append(bench.transactions.asking_s())
         wait(records, timeout_s)
 
     monkeypatch.setattr(bench.tracker, "wait_unless_given_back", look)
