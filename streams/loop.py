@@ -63,7 +63,7 @@ _REVOKE_GRACE_S = 3.0
 _STALLED_AFTER_S = 30.0
 # Long before that our session is over, and what is unanswered then is of no matter any more.
 _UNANSWERED_S = 90.0
-# What a transaction asks of its client is answered within seconds, or is refused; twice 10 s at the most.
+# What a transaction asks of its client is answered within seconds, or is refused; an abort may take twenty.
 _ASKING_S = 45.0
 
 

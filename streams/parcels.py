@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,18 +25,27 @@ class ReplacedError(Exception):
     """The broker refused messages for what they are, and others stand in their place: once more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message that the broker did not take: which one of its parcel's, and why."""
+
+    parcel: Parcel
+    number: int
+    error: KafkaError
+
+
 def send_parcels(
     producer: Producer, parcels: Sequence[Parcel], held: Callable[[], bool], *, timeout_s: float
-) -> None:  # fmt: skip
-    """Hand all over and wait until the broker has it.
+) -> list[Failure]:
+    """Hand all over and wait until the broker has it; return what it did not take, if anything: then it has nothing.
 
-    Raises GivenBackError as soon as `held` says no, ReplacedError, OutageError, and KafkaException for what concerns
-    the whole transaction.
+    Raises GivenBackError as soon as `held` says no, OutageError, and KafkaException for what concerns the whole
+    transaction.
     """
-    failures: list[tuple[Parcel, int, KafkaError]] = []
+    failures: list[Failure] = []
 
     def fail(parcel: Parcel, number: int, error: KafkaError) -> None:
-        failures.append((parcel, number, error))
+        failures.append(Failure(parcel, number, error))
 
     for parcel in parcels:
         for number, outgoing in enumerate(parcel.messages):
@@ -44,13 +54,22 @@ def send_parcels(
     while producer.flush(_POLL_S) and not failures:
         if not held():
             raise GivenBackError
-    telling = [failure for failure in failures if failure[2].code() not in _GIVEN_UP]
-    for parcel, number, error in telling:
-        parcel.messages[number] = _replacement(parcel.messages[number], error)
-    if telling:
-        raise ReplacedError
-    if failures:
+    telling = [failure for failure in failures if failure.error.code() not in _GIVEN_UP]
+    if failures and not telling:
         raise OutageError(SERVICE, "the transaction failed, and is run again")
+    return telling
+
+
+def replace_refused(failures: Sequence[Failure]) -> None:
+    """Put others in the place of what was refused, which may take an object store's time.
+
+    Raises ReplacedError when there was any, and OutageError where it was not the message's fault.
+    """
+    for failure in failures:
+        messages = failure.parcel.messages
+        messages[failure.number] = _replacement(messages[failure.number], failure.error)
+    if failures:
+        raise ReplacedError
 
 
 def _produce(

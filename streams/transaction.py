@@ -35,7 +35,7 @@ from sightline.runtime.log import get_logger
 from sightline.runtime.settings import KafkaSettings
 from streams.commits_by_transaction import TransactionalCommitter
 from streams.outbox import Outbox, Parcel
-from streams.parcels import ReplacedError, send_parcels
+from streams.parcels import ReplacedError, replace_refused, send_parcels
 from streams.passages import Passage, Passages
 from streams.patience import GivenBackError, Patience
 from streams.tracker import Record, TrackedPartition, Tracker
@@ -82,7 +82,8 @@ class Transactions:
         self._metadata: object = None
         self._producer: Producer | None = None
         self._begun = False  # a producer that is begun has an epoch: older ones of this id are shut out
-        self._disturbed = threading.Event()  # the present producer has lost brokers since it was begun
+        self._disturbed = threading.Event()  # the present producer has lost a broker
+        self._sent_before = False  # it has, and so remembers the group's coordinator
         self._sent: list[TopicPartition] = []
         self._sending = False  # we hold the committer's lock
         self._committing = False
@@ -229,7 +230,8 @@ class Transactions:
         self._closed.clear()
         with self._asking():
             producer.begin_transaction()
-            send_parcels(producer, load.parcels, load.held, timeout_s=TRANSACTION_S)
+            failures = send_parcels(producer, load.parcels, load.held, timeout_s=TRANSACTION_S)
+        replace_refused(failures)
         self._faults.passing(IN_TRANSACTION)
         if not self._sending:  # kept where a commit before this one was in doubt
             self._committer.begin_sending()
@@ -240,7 +242,10 @@ class Transactions:
         if metadata is None:
             raise OutageError(SERVICE, "the group has put us out")
         if self._is_disturbed(producer):
-            raise OutageError(SERVICE, "brokers were away")
+            raise OutageError(SERVICE, "a broker was away")
+        if not self._sent_before:
+            self._disturbed.clear()
+            self._sent_before = True
         self._sent = self._committer.with_marks(load.offsets, [passage.place for passage in load.passages])
         with self._asking():
             producer.send_offsets_to_transaction(self._sent, metadata, _CALL_S)
@@ -268,7 +273,7 @@ class Transactions:
     def _ready(self) -> Producer:
         """Return a producer that has no transaction open. Raises OutageError."""
         self._abort()
-        if self._producer is not None and self._begun and self._is_disturbed(self._producer):
+        if self._producer is not None and self._is_disturbed(self._producer):
             self._drop()
         if self._producer is None:
             self._disturbed = threading.Event()
@@ -288,17 +293,18 @@ class Transactions:
             if not error.args[0].retriable():
                 self._drop()
             raise map_kafka_error(error.args[0]) from error
-        producer.poll(0)
-        self._disturbed.clear()  # what it lost until now it does not remember
         self._begun = True
 
     def _is_disturbed(self, producer: Producer) -> bool:
-        """Tell whether brokers were away: the group's coordinator, as the client remembers it, may be one of them.
+        """Tell whether a broker was away: the group's coordinator, as the client remembers it, may be that one.
 
-        Sent to such a one, offsets wait for ever, whatever the time that they are given (librdkafka issue 5511).
+        Sent to it, offsets wait for ever, whatever the time that they are given (librdkafka issue 5511). A client that
+        has sent none yet remembers nobody; so each one gets a transaction through, also while a broker stays away.
+        Not all is heard: of a broker that leaves the cluster's metadata before its connection ends, nothing is said.
+        There `asking_s` tells.
         """
         producer.poll(0)
-        return self._disturbed.is_set()
+        return self._sent_before and self._disturbed.is_set()
 
     def _was_committed(self, offsets: Sequence[TopicPartition]) -> bool:
         """Tell whether a commit without an answer came through. Raises OutageError, KafkaException.
@@ -310,7 +316,7 @@ class Transactions:
             return False
         self._ready()
         wanted = {_key(place): place.offset for place in offsets}
-        with closing(make_consumer(self._kafka, self._group)) as consumer, self._asking():
+        with self._asking(), closing(make_consumer(self._kafka, self._group)) as consumer:
             found = consumer.committed([TopicPartition(*place) for place in wanted], timeout=_CALL_S)
         for place in found:
             if place.error is not None:
@@ -361,9 +367,11 @@ class Transactions:
         """Give the producer up; the next one of the same id settles what this one left open."""
         if self._producer is not None:
             metrics.TRANSACTIONS.labels(self._group, "dropped").inc()
-            with suppress(KafkaException):
-                self._producer.purge(in_queue=True, in_flight=True)
-        self._producer, self._begun, self._committing = None, False, False
+            with self._asking():
+                with suppress(KafkaException):
+                    self._producer.purge(in_queue=True, in_flight=True)
+                self._producer = None  # which ends its threads
+        self._begun, self._committing, self._sent_before = False, False, False
         self._settle()
 
     def _settle(self) -> None:

@@ -139,7 +139,9 @@ class Running:
 
     def rss_bytes(self) -> int:
         """Return the most memory that the process has had resident, a worker's supervisor included."""
-        return sum(peak_rss_bytes(pid) for pid in {self.process.pid, self.working_pid})
+        peaks = [peak_rss_bytes(pid) for pid in {self.process.pid, self.working_pid}]
+        assert all(peaks), peaks
+        return sum(peaks)
 
     def freeze(self) -> int:
         """Stop the process that works as SIGSTOP does, and return its id; a worker's supervisor passes SIGCONT on."""

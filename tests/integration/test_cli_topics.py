@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas import topics
 from sightline.cli.doctor.finding import Finding
@@ -163,6 +163,12 @@ def test_doctor_sees_a_transaction_that_does_not_end(world: World) -> None:
     (finding,) = _transactions(world, longest_s=0)
     assert (finding.status, finding.check) == ("fail", "transactions")
     assert finding.says.startswith(f"{topic}/3 cannot be read past offset 0: a transaction there has been open for ")
+    consumer = Consumer({"bootstrap.servers": world.bootstrap, "group.id": f"left-open.{world.pipeline}"})
+    metadata = consumer.consumer_group_metadata()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 3, 1)], metadata, 30)
+    consumer.close()
+    found = {finding.says.partition("/")[0]: finding.status for finding in _transactions(world, longest_s=0)}
+    assert found == {topic: "fail", "__consumer_offsets": "warn"}  # there it may be somebody else's
     producer.abort_transaction(30)
     assert [finding.status for finding in _transactions(world, longest_s=0)] == ["ok"]
 

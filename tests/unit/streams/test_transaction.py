@@ -39,7 +39,11 @@ class Broker:
         self.before: dict[str, Callable[[], None]] = {}
         self.producers = 0
         self.away: list[KafkaError] = []  # what the present producer hears of brokers at its next poll
+        self.one_stays_away = False
         self.calls: list[str] = []
+
+    def lose_one(self) -> None:
+        self.away.append(AWAY)
 
     def call(self, name: str) -> None:
         self.calls.append(name)
@@ -103,9 +107,9 @@ class FakeProducer:
 
     def poll(self, _: float) -> int:
         away, self._broker.away = self._broker.away, []
-        for error in away:
+        for error in [*away, *([AWAY] if self._broker.one_stays_away else [])]:
             self._on_error(error)
-        return len(away)
+        return 0
 
 
 class FakeConsumer:
@@ -207,10 +211,10 @@ def test_batches_follow_one_another_with_one_producer(bench: Bench) -> None:
 def test_a_producer_that_lost_brokers_sends_no_offsets_any_more(bench: Bench) -> None:
     """Those may wait for ever for a coordinator that it remembers."""
     bench.deliver(bench.records(2))
-    bench.broker.away = [AWAY]
+    bench.broker.lose_one()
     bench.deliver(bench.records(2))
     assert bench.broker.producers == 2
-    bench.broker.before["produce"] = lambda: bench.broker.away.append(AWAY)
+    bench.broker.before["produce"] = bench.broker.lose_one
     bench.deliver(bench.records(2))
     assert bench.broker.producers == 3
     bench.assert_settled(6)
@@ -218,12 +222,21 @@ def test_a_producer_that_lost_brokers_sends_no_offsets_any_more(bench: Bench) ->
     assert sent == ["init", "offsets", "init", "offsets", "abort", "init", "offsets"]
 
 
-def test_what_is_heard_of_brokers_before_a_producer_is_begun_costs_no_other(bench: Bench) -> None:
-    bench.broker.before["init"] = lambda: bench.broker.away.append(AWAY)
+def test_what_is_heard_of_brokers_before_any_offsets_are_sent_costs_no_other(bench: Bench) -> None:
+    bench.broker.before = {"init": bench.broker.lose_one, "produce": bench.broker.lose_one}
     bench.deliver(bench.records(2))
     bench.deliver(bench.records(2))
     assert bench.broker.producers == 1
     bench.assert_settled(4)
+
+
+def test_while_one_broker_stays_away_each_batch_gets_through(bench: Bench) -> None:
+    bench.broker.one_stays_away = True
+    for _ in range(4):
+        bench.deliver(bench.records(2))
+    bench.assert_settled(8)
+    assert bench.broker.producers == 4
+    assert bench.broker.calls.count("abort") == 0
 
 
 @pytest.mark.parametrize("error", [RETRIABLE, ABORTABLE, FATAL], ids=["retriable", "abortable", "fatal"])
