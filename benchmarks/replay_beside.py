@@ -1,6 +1,6 @@
 """What live frames feel of a replay that is sent, and answered by the same worker, beside them; what is left for it.
 
-Twice: sent as slowly as it is answered, so that it lasts, and sent as fast as it goes; with the limiter's defaults.
+Twice: sent at a rate that lasts as long as the live frames do, and as fast as it goes, with the limiter's defaults.
 """
 
 import json
@@ -27,6 +27,7 @@ from tests.world import SIGHTLINE, World, wait_for
 SECONDS = 30
 BACKLOG = 1500
 _UNANSWERED = 20
+_RATE = 40  # a second: so BACKLOG lasts for longer than SECONDS
 _BURST_AFTER_S = 5.0
 
 
@@ -46,7 +47,7 @@ def measure_with(world: World, pictures: list[bytes], arguments: Sequence[str], 
     with _worker(world, [*arguments, "--no-replay"]):
         alone = _live(world, pictures, "alone")
     with _worker(world, arguments):
-        with _sending(world, "lasting", *offsets, "--max-backlog", str(_UNANSWERED)) as sender:
+        with _sending(world, "lasting", *offsets, "--max-backlog", str(_UNANSWERED), "--rate", str(_RATE)) as sender:
             beside = _live(world, pictures, "beside")
             if sender.poll() is not None:
                 raise RuntimeError("the replay was sent before the live frames were")
@@ -64,7 +65,7 @@ def measure_with(world: World, pictures: list[bytes], arguments: Sequence[str], 
     return [
         Figure(f"live p95 without a replay, {said}", alone.p95_ms(), "ms", "< 100", None, pace),
         Figure(f"live p95 beside a replay, {said}", beside.p95_ms(), "ms", "< 100", None,
-               f"{pace}; sent as fast as it is answered"),
+               f"{pace}; sent while few of it wait, {_RATE}/s at most"),
         Figure(f"live p95 while a replay is sent as fast as it goes, {said}",
                burst.between(began, ended).p95_ms(), "ms", "< 100", None, sent),
         Figure(f"live lag without a replay, {said}", fmean(alone.lag()), "frames", "", None, f"{pace}; mean"),
