@@ -258,4 +258,4 @@ def test_killed_half_way_and_run_again_nothing_is_sent_twice(world: World) -> No
     assert world.sql(
         "SELECT outcome, count(*), count(DISTINCT dl_id) FROM dead_letter_actions GROUP BY 1 ORDER BY 1"
     ) == [("done", 16, 16), ("undone", 12, 8)]
-    assert sink.ready()
+    sink.wait_ready()
