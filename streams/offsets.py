@@ -102,7 +102,11 @@ class OffsetRecovery:
         """
         if not self._noted:
             return
-        held = [(key, tracked) for key in self._noted - self._reporting if (tracked := tracker.get(*key)) is not None]
+        held = [
+            (key, tracked)
+            for key in sorted(self._noted - self._reporting)
+            if (tracked := tracker.get(*key)) is not None
+        ]
         self._noted &= {*self._reporting, *(key for key, _ in held)}
         try:
             places = [place for _, tracked in held if (place := self._examine(tracked, report)) is not None]

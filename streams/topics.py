@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -135,6 +135,12 @@ class ClusterState:
     brokers: int
     topics: dict[str, TopicState]
     away: int = 0
+
+    def places(self) -> list[TopicPartition]:
+        """Return every partition of its topics."""
+        return [
+            TopicPartition(name, number) for name, topic in self.topics.items() for number in range(topic.partitions)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

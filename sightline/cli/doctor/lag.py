@@ -44,9 +44,7 @@ def check_unread(
 
 def _positions(settings: KafkaSettings, group: str, cluster: ClusterState, timeout_s: float) -> list[TopicPartition]:
     """Ask as a consumer that never joins: an admin client may crash over it (librdkafka issue 5040)."""
-    places = [
-        TopicPartition(name, number) for name, topic in cluster.topics.items() for number in range(topic.partitions)
-    ]
+    places = cluster.places()
     if not places:
         return []
     with closing(make_consumer(settings, group)) as consumer:

@@ -27,7 +27,7 @@ def check_transactions(
     longest_s: float = _LONGEST_S,
 ) -> Iterator[Finding]:
     """Find topics with a transaction that has been open for longer than `longest_s`. Raises OutageError."""
-    places = [*_ours(cluster), *_of_groups(admin, timeout_s)]
+    places = [*cluster.places(), *_of_groups(admin, timeout_s)]
     committed = _ends(admin, places, IsolationLevel.READ_COMMITTED, timeout_s)
     written = _ends(admin, places, IsolationLevel.READ_UNCOMMITTED, timeout_s)
     open_at = [TopicPartition(*key, offset) for key, offset in committed.items() if offset < written[key]]
@@ -46,12 +46,6 @@ def check_transactions(
         yield warn(_CHECK, says, advice) if first.topic == _GROUPS else fail(_CHECK, says, advice)
     if not stuck:
         yield ok(_CHECK, "none has been open for long")
-
-
-def _ours(cluster: ClusterState) -> list[TopicPartition]:
-    return [
-        TopicPartition(name, number) for name, topic in cluster.topics.items() for number in range(topic.partitions)
-    ]
 
 
 def _of_groups(admin: AdminClient, timeout_s: float) -> list[TopicPartition]:
